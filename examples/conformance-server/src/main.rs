@@ -1,0 +1,2 @@
+//! Conformance server.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The x402 paywall for actix-web: the middleware and extractors.

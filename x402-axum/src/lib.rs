@@ -1,0 +1,1 @@
+//! The x402 paywall for axum: the layer, extractors, per-route prices.

@@ -1,0 +1,23 @@
+//! What can go wrong, one type per party to blame.
+//!
+//! | who | type | status |
+//! |---|---|---|
+//! | payer: the payment is missing, wrong or refused | [`RejectReason`] | 402 |
+//! | client: bytes we cannot or will not read | [`Malformed`] | 400 |
+//! | client: the payment is busy, used, or bound to another request | [`Conflict`] | 409 |
+//! | us, or what we depend on | [`Unavailable`] | 503 |
+//! | the operator | [`ConfigError`] | none: only when something is built |
+
+mod config;
+mod conflict;
+mod malformed;
+mod reject;
+mod unavailable;
+
+pub use self::{
+    config::ConfigError, conflict::Conflict, malformed::Malformed, reject::RejectReason,
+    unavailable::Unavailable,
+};
+
+/// Any error, for sources that are only ever shown.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

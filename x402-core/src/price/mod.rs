@@ -1,0 +1,3 @@
+//! Prices.
+mod amount;
+pub use self::amount::AtomicAmount;

@@ -1,0 +1,1 @@
+//! EVM for the x402 paywall: EIP-3009 verification, settlement and evidence.

@@ -1,0 +1,1 @@
+//! The x402 paywall as a tower layer: tower, hyper, tonic.
