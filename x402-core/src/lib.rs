@@ -1,9 +1,11 @@
 //! x402 engine.
 
 pub mod error;
+pub mod facilitator;
 pub mod head;
 pub mod price;
 mod reply;
+pub mod scheme;
 mod timing;
 pub mod time;
 pub mod wire;

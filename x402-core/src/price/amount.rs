@@ -15,3 +15,4 @@ impl AtomicAmount {
 impl fmt::Display for AtomicAmount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { self.0.fmt(f) }
 }
+impl std::str::FromStr for AtomicAmount { type Err = (); fn from_str(s: &str) -> Result<Self, ()> { s.parse().map(Self).map_err(|_| ()) } }

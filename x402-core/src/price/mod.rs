@@ -1,3 +1,5 @@
 //! Prices.
 mod amount;
-pub use self::amount::AtomicAmount;
+mod network;
+mod option;
+pub use self::{amount::AtomicAmount, network::NetworkId, option::PriceOption};

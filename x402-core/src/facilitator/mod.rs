@@ -1,0 +1,134 @@
+//! Who verifies and settles, and who can tell afterwards what became of a payment.
+//!
+//! [`Facilitator`] is the stateful half of a scheme: a remote service, or our own node. [`Witness`] reads from a
+//! chain what became of an authorization, which a remote service alone cannot tell.
+
+mod payment;
+mod settlement;
+mod witness;
+
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+
+pub use self::{
+    payment::Payment,
+    settlement::Settlement,
+    witness::{Evidence, Witness},
+};
+use crate::{
+    error::{BoxError, ConfigError, RejectReason},
+    price::PriceOption,
+    scheme::Scheme,
+    wire::{X402Version, facilitator::SupportedKind},
+};
+
+/// A future that ports return: boxed, since what it awaits takes milliseconds.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Verifies and settles payments, through a remote service or our own node.
+///
+/// Its answers never replace the engine's own comparison of terms.
+pub trait Facilitator: Send + Sync {
+    /// Asks whether the payment could be settled now.
+    ///
+    /// # Errors
+    /// [`VerifyError::Rejected`] when it could not; [`VerifyError::Unavailable`] when nobody could tell.
+    ///
+    /// # Cancellation
+    /// Dropping the future leaves nothing behind.
+    fn verify<'a>(&'a self, payment: &'a Payment) -> BoxFuture<'a, Result<(), VerifyError>>;
+
+    /// Moves the money, and returns when it has moved to the configured confirmation. Called again for the same
+    /// payment it must not move money twice: the authorization's nonce sees to that.
+    ///
+    /// # Errors
+    /// [`SettleError`]: what is known of the money.
+    ///
+    /// # Cancellation
+    /// Dropped after its first poll the outcome is unknown; the engine never drops it.
+    fn settle<'a>(&'a self, payment: &'a Payment) -> BoxFuture<'a, Result<Settlement, SettleError>>;
+
+    /// What this facilitator can settle.
+    ///
+    /// # Errors
+    /// [`VerifyError::Unavailable`] when it does not answer.
+    fn supported(&self) -> BoxFuture<'_, Result<Vec<SupportedKind>, VerifyError>>;
+
+    /// Checks at start that every option could be settled: networks, tokens, signing domains.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the option and what to do.
+    fn preflight<'a>(&'a self, options: &'a [PriceOption]) -> BoxFuture<'a, Result<(), ConfigError>> {
+        Box::pin(async move { supports(&self.supported().await, options) })
+    }
+
+    /// The stateless half, where this facilitator has one stronger than reading the structure.
+    fn scheme(&self) -> Option<Arc<dyn Scheme>> {
+        None
+    }
+
+    /// The witness, where this facilitator has a chain of its own.
+    fn witness(&self) -> Option<Arc<dyn Witness>> {
+        None
+    }
+}
+
+/// Why a payment was not found good.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// It cannot be settled.
+    Rejected(RejectReason),
+    /// Nobody could tell.
+    Unavailable(BoxError),
+}
+
+/// What is known of the money when a settlement did not succeed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum SettleError {
+    /// It did not move, and this attempt will not move it.
+    Rejected {
+        /// Why.
+        reason: RejectReason,
+        /// The transaction that failed, if one was sent.
+        transaction: Option<String>,
+    },
+    /// It may have moved: the request was sent and no clear answer came.
+    Unresolved {
+        /// The transaction, if it is known.
+        transaction: Option<String>,
+        /// What happened instead of an answer.
+        source: BoxError,
+    },
+    /// Nothing was sent: the other end cannot be reached or refuses work.
+    Unavailable(BoxError),
+}
+
+fn supports(
+    supported: &Result<Vec<SupportedKind>, VerifyError>,
+    options: &[PriceOption],
+) -> Result<(), ConfigError> {
+    let kinds = match supported {
+        Ok(kinds) => kinds,
+        Err(error) => return Err(ConfigError::new("facilitator", format!("cannot be asked what it supports: {error:?}"))),
+    };
+    let missing = options.iter().find(|option| !kinds.iter().any(|kind| covers(kind, option)));
+    missing.map_or(Ok(()), |option| {
+        Err(ConfigError::new(
+            "facilitator",
+            format!("cannot settle {} on {}; use one that lists it in /supported", option.scheme, option.network),
+        ))
+    })
+}
+
+/// Version 2 kinds name the network, or its whole family as `eip155:*`.
+fn covers(kind: &SupportedKind, option: &PriceOption) -> bool {
+    let network = option.network.as_str();
+    let family = || kind.network.strip_suffix('*').is_some_and(|prefix| network.starts_with(prefix));
+    kind.x402_version == X402Version::V2
+        && kind.scheme == *option.scheme
+        && (kind.network == network || family())
+}
+
+/// How long the engine waits for an unknown outcome before it answers 503.
+pub(crate) const RESOLVE_WITHIN: Duration = Duration::from_secs(30);

@@ -1,0 +1,51 @@
+//! A payment on its way to be verified and settled.
+
+use crate::{
+    price::PriceOption,
+    scheme::Authorization,
+    wire::{Presented, X402Version, facilitator::Requirements, v2::ResourceInfo},
+};
+
+/// A payment whose terms the engine compared, with everything a facilitator needs of it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Payment {
+    /// The message as it was presented.
+    pub presented: Presented,
+    /// The server's own terms, which the payment answers.
+    pub option: PriceOption,
+    /// What is sold.
+    pub resource: ResourceInfo,
+    /// What the payer signed.
+    pub authorization: Authorization,
+}
+
+impl Payment {
+    /// A payment.
+    #[must_use]
+    pub const fn new(
+        presented: Presented,
+        option: PriceOption,
+        resource: ResourceInfo,
+        authorization: Authorization,
+    ) -> Self {
+        Self { presented, option, resource, authorization }
+    }
+
+    /// The dialect of the payment.
+    #[must_use]
+    pub const fn version(&self) -> X402Version {
+        self.presented.payment.version()
+    }
+
+    /// The server's own terms in the dialect of the payment, as facilitators want them.
+    ///
+    /// `None` for a version 1 payment on a network that version 1 has no name for.
+    #[must_use]
+    pub fn requirements(&self) -> Option<Requirements> {
+        match self.version() {
+            X402Version::V1 => self.option.to_v1(&self.resource).map(Requirements::V1),
+            X402Version::V2 => Some(Requirements::V2(self.option.to_v2())),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Payment schemes: how a payload is read, and how its signature is checked, without any I/O.
+//!
+//! [`ExactEvmStructure`] reads `exact` payments on EVM chains and leaves the signature to the facilitator;
+//! `x402-evm` has the one that recovers the signer itself.
+
+mod authorization;
+mod evm_address;
+mod exact_evm;
+mod payment_key;
+
+use std::fmt;
+
+use serde_json::Value;
+
+pub use self::{
+    authorization::{Authorization, SignedMessage},
+    evm_address::{EvmAddress, ParseAddressError},
+    exact_evm::{Eip3009, ExactEvmStructure},
+    payment_key::PaymentKey,
+};
+use crate::{error::RejectReason, price::PriceOption};
+
+/// Reads and checks the payloads of one scheme. Pure: no I/O and no clock.
+///
+/// The engine calls [`read`](Self::read), compares what it read with its own terms, and only then pays for
+/// [`prove`](Self::prove): a wrong amount or recipient never costs a signature recovery.
+pub trait Scheme: Send + Sync {
+    /// The scheme's name on the wire, such as `exact`.
+    fn name(&self) -> &'static str;
+
+    /// Reads the authorization out of a payload made for `option`'s network and asset. Compares nothing.
+    ///
+    /// # Errors
+    /// [`RejectReason::InvalidPayload`] when the payload does not have the scheme's shape.
+    fn read(&self, payload: &Value, option: &PriceOption) -> Result<Authorization, RejectReason>;
+
+    /// Checks the signature over what was read, in the signing domain of `option`'s asset.
+    ///
+    /// # Errors
+    /// [`RejectReason::MalformedSignature`] or [`RejectReason::WrongSignature`] when nobody could make it valid.
+    fn prove(&self, authorization: &Authorization, option: &PriceOption) -> Result<Proof, RejectReason>;
+}
+
+/// What is known of a signature that was not refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Proof {
+    /// It is the payer's.
+    Signed,
+    /// It cannot be told without asking the facilitator or the chain (a contract account, or no local check).
+    /// Such a payment is verified before anything is stored.
+    Unknown,
+}
+
+impl fmt::Debug for dyn Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Scheme").field(&self.name()).finish()
+    }
+}
