@@ -3,11 +3,12 @@
 pub mod error;
 pub mod facilitator;
 pub mod head;
+pub mod order;
 pub mod price;
 mod reply;
 pub mod scheme;
-mod timing;
 pub mod time;
+mod timing;
 pub mod wire;
 
 pub use self::{reply::Reply, timing::SettleTiming};

@@ -129,9 +129,9 @@ impl RejectReason {
     pub fn from_code(code: &str) -> Self {
         let name = code.split(':').next().unwrap_or(code).trim();
         match name {
-            "insufficient_funds" | "invalid_exact_evm_insufficient_balance" | "permit2_insufficient_balance" => {
-                Self::InsufficientFunds
-            }
+            "insufficient_funds"
+            | "invalid_exact_evm_insufficient_balance"
+            | "permit2_insufficient_balance" => Self::InsufficientFunds,
             "invalid_exact_evm_nonce_already_used" => Self::NonceAlreadyUsed,
             "invalid_exact_evm_signature" | "invalid_exact_evm_payload_signature" => Self::WrongSignature,
             "invalid_exact_evm_recipient_mismatch" | "invalid_exact_evm_payload_recipient_mismatch" => {

@@ -110,13 +110,21 @@ fn supports(
 ) -> Result<(), ConfigError> {
     let kinds = match supported {
         Ok(kinds) => kinds,
-        Err(error) => return Err(ConfigError::new("facilitator", format!("cannot be asked what it supports: {error:?}"))),
+        Err(error) => {
+            return Err(ConfigError::new(
+                "facilitator",
+                format!("cannot be asked what it supports: {error:?}"),
+            ));
+        }
     };
     let missing = options.iter().find(|option| !kinds.iter().any(|kind| covers(kind, option)));
     missing.map_or(Ok(()), |option| {
         Err(ConfigError::new(
             "facilitator",
-            format!("cannot settle {} on {}; use one that lists it in /supported", option.scheme, option.network),
+            format!(
+                "cannot settle {} on {}; use one that lists it in /supported",
+                option.scheme, option.network
+            ),
         ))
     })
 }

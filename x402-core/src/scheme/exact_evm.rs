@@ -44,7 +44,8 @@ impl Eip3009 {
             from: address(message, "from").ok_or(invalid("from is not an address"))?,
             to: address(message, "to").ok_or(invalid("to is not an address"))?,
             value: integer(message, "value").ok_or(invalid("value is not a decimal string"))?,
-            valid_after: integer(message, "validAfter").ok_or(invalid("validAfter is not a decimal string"))?,
+            valid_after: integer(message, "validAfter")
+                .ok_or(invalid("validAfter is not a decimal string"))?,
             valid_before: integer(message, "validBefore")
                 .ok_or(invalid("validBefore is not a decimal string"))?,
             nonce: nonce(message).ok_or(invalid("nonce is not 32 bytes of hex"))?,

@@ -1,6 +1,6 @@
 //! Facilitator bodies.
-use serde::{Deserialize, Serialize};
 use super::{X402Version, v1, v2};
+use serde::{Deserialize, Serialize};
 /// Requirements in one dialect.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(untagged)]

@@ -6,9 +6,9 @@
 pub mod extension;
 pub mod facilitator;
 pub mod header;
-mod version;
 pub mod v1;
 pub mod v2;
+mod version;
 
 pub use self::{
     header::{Presented, decode_payment},

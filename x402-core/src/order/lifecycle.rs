@@ -1,0 +1,215 @@
+//! The states of an order and what events do to them: one pure table, used by every store.
+//!
+//! ```text
+//! Verifying -> Verified -> Settling -> Settled
+//!     └> Rejected   ├> Failed  ├────> Failed
+//!                   └> Expired └────> Unresolved -> Settled | Failed
+//! ```
+
+use std::{fmt, sync::Arc};
+
+use super::StoredResponse;
+use crate::facilitator::Settlement;
+
+/// Where an order stands: the money, the response, and how often the handler ran unpaid.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub struct OrderState {
+    /// The money.
+    pub payment: PaymentState,
+    /// The response.
+    pub delivery: DeliveryState,
+    /// Handler runs begun so far.
+    pub attempts: u8,
+}
+
+/// How far the money has come.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum PaymentState {
+    /// Claimed; the stateful checks have not answered.
+    #[default]
+    Verifying,
+    /// Good; nothing has been sent.
+    Verified,
+    /// A settlement was begun and has no outcome yet.
+    Settling,
+    /// A settlement was begun and its outcome is unknown.
+    Unresolved,
+    /// The money moved. Final.
+    Settled,
+    /// Refused by the stateful checks; nothing was sent, the claim is free again.
+    Rejected,
+    /// The money did not move. Final.
+    Failed,
+    /// The authorization ran out before anything was sent. Final.
+    Expired,
+}
+
+/// How far the response has come.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum DeliveryState {
+    /// The handler has not run.
+    #[default]
+    Withheld,
+    /// The handler runs, or its response is on its way and is not kept.
+    Executing,
+    /// The response is complete and kept.
+    Ready,
+    /// The response was handed to the transport in full.
+    Delivered,
+    /// The handler failed, or its response was lost.
+    Errored,
+}
+
+/// What the holder of a lease reports.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The stateful checks passed.
+    VerifyOk,
+    /// The stateful checks refused the payment, or could not be made; the claim is released.
+    VerifyRejected {
+        /// The reason code.
+        reason: Arc<str>,
+    },
+    /// The handler is about to run.
+    HandlerStarted,
+    /// The handler failed (status 400 or above, or a panic). Nobody was charged for this run.
+    HandlerFailed,
+    /// The client left, or a hook said no, before a settlement was begun.
+    GivenUp,
+    /// A settlement is about to be sent. Durable before money can move, with the response if it is kept.
+    SettleStarted {
+        /// The response, complete.
+        response: Option<Arc<StoredResponse>>,
+    },
+    /// The money moved.
+    SettleOk {
+        /// The receipt's content.
+        settlement: Arc<Settlement>,
+    },
+    /// The money did not move and this settlement will not move it.
+    SettleFailed {
+        /// The reason code.
+        reason: Arc<str>,
+        /// Whether the authorization can never be settled any more.
+        dead: bool,
+        /// The transaction that failed, if one was sent.
+        transaction: Option<Arc<str>>,
+    },
+    /// The settlement was sent and no clear answer came.
+    SettleUnclear {
+        /// The transaction, if it is known.
+        transaction: Option<Arc<str>>,
+    },
+    /// The response was handed to the transport in full.
+    Delivered,
+    /// The response was lost on its way to the client.
+    Undelivered,
+    /// The authorization ran out before anything was sent.
+    Expired,
+    /// The holder stops working on the order; nothing else changes.
+    Released,
+}
+
+impl Event {
+    /// Whether the holder lets go of the order with this event.
+    #[must_use]
+    pub const fn releases(&self) -> bool {
+        matches!(
+            self,
+            Self::VerifyRejected { .. }
+                | Self::HandlerFailed
+                | Self::GivenUp
+                | Self::SettleFailed { .. }
+                | Self::Delivered
+                | Self::Undelivered
+                | Self::Expired
+                | Self::Released
+        )
+    }
+}
+
+impl OrderState {
+    /// The state after an event.
+    ///
+    /// # Errors
+    /// [`IllegalEdge`] for every edge that is not in the table.
+    pub fn next(self, event: &Event) -> Result<Self, IllegalEdge> {
+        use DeliveryState as D;
+        use PaymentState as P;
+        let Self { payment, delivery, attempts } = self;
+        let to = |payment, delivery| Ok(Self { payment, delivery, attempts });
+        match (event, payment) {
+            (Event::VerifyOk, P::Verifying | P::Verified) => to(P::Verified, delivery),
+            (Event::VerifyRejected { .. }, P::Verifying | P::Verified) => to(P::Rejected, delivery),
+            (Event::HandlerStarted, P::Verified | P::Settled) if delivery != D::Delivered => {
+                Ok(Self { payment, delivery: D::Executing, attempts: attempts.saturating_add(1) })
+            }
+            (Event::HandlerFailed, P::Verified) if delivery == D::Executing => {
+                to(unless_spent(payment, attempts), D::Errored)
+            }
+            (Event::HandlerFailed, P::Settled) if delivery == D::Executing => to(payment, D::Errored),
+            (Event::GivenUp, P::Verifying | P::Verified) => {
+                to(unless_spent(payment, attempts), lost(delivery))
+            }
+            (Event::SettleStarted { response }, P::Verified) => {
+                to(P::Settling, if response.is_some() { D::Ready } else { delivery })
+            }
+            // The same authorization is sent again: its nonce makes that safe, the kept response stays.
+            (Event::SettleStarted { response: None }, P::Unresolved) => to(P::Unresolved, delivery),
+            (Event::SettleOk { .. }, P::Settling | P::Unresolved) => to(P::Settled, delivery),
+            (Event::SettleFailed { .. }, P::Settling | P::Unresolved) => to(P::Failed, delivery),
+            (Event::SettleUnclear { .. }, P::Settling | P::Unresolved) => to(P::Unresolved, delivery),
+            (Event::Delivered, P::Settled) if matches!(delivery, D::Executing | D::Ready | D::Delivered) => {
+                to(payment, D::Delivered)
+            }
+            (Event::Undelivered, P::Settled) => to(payment, lost(delivery)),
+            (Event::Expired, P::Verifying | P::Verified) => to(P::Expired, delivery),
+            (Event::Released, _) => Ok(self),
+            _ => Err(IllegalEdge { from: self }),
+        }
+    }
+
+    /// The state in which somebody else finds an order whose holder vanished.
+    #[must_use]
+    pub const fn abandoned(self) -> Self {
+        let payment = match self.payment {
+            PaymentState::Settling => PaymentState::Unresolved,
+            other => other,
+        };
+        Self { payment, delivery: lost(self.delivery), attempts: self.attempts }
+    }
+}
+
+/// A payment that ran the handler as often as it may without being charged is done.
+const fn unless_spent(payment: PaymentState, attempts: u8) -> PaymentState {
+    if attempts >= MAX_ATTEMPTS { PaymentState::Failed } else { payment }
+}
+
+/// A run whose response was not kept is as good as none; a kept one stays.
+const fn lost(delivery: DeliveryState) -> DeliveryState {
+    match delivery {
+        DeliveryState::Executing => DeliveryState::Errored,
+        other => other,
+    }
+}
+
+/// An event that cannot happen in the order's state. The order is unchanged.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct IllegalEdge {
+    /// The state it was reported in.
+    pub from: OrderState,
+}
+
+impl fmt::Display for IllegalEdge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "event is not possible while the order is {:?}/{:?}", self.from.payment, self.from.delivery)
+    }
+}
+
+impl std::error::Error for IllegalEdge {}
+
+/// How often one payment may run a handler that fails before it is charged.
+pub const MAX_ATTEMPTS: u8 = 3;

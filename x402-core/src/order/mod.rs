@@ -1,0 +1,162 @@
+//! Orders: one claim, lifecycle and record per payment.
+//!
+//! An [`Order`] exists from the moment a payment is claimed. [`OrderStore`] keeps orders for every instance that
+//! shares traffic; it is atomic and fenced, and stays dumb on purpose: what an event does to an order is decided by
+//! [`OrderState::next`], whether a presentation may take an order by [`opening`], and what an order that it may not
+//! take means by [`judge`]. All three are pure, so each is tested once as a table instead of once per back end.
+
+mod identity;
+mod judge;
+mod lifecycle;
+mod opening;
+mod response;
+mod store;
+
+use std::sync::Arc;
+
+pub use self::{
+    identity::{OrderId, OwnerToken, PaymentId, RequestFingerprint},
+    judge::{Presentation, Verdict, judge},
+    lifecycle::{DeliveryState, Event, IllegalEdge, MAX_ATTEMPTS, OrderState, PaymentState},
+    opening::{OpenRequest, Opening, opening},
+    response::StoredResponse,
+    store::{Lease, Opened, OrderStore, StoreError},
+};
+use crate::{facilitator::Settlement, price::PriceOption, scheme::PaymentKey, time::UnixSeconds};
+
+/// One payment: its identity, what it buys, and how far it has come.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Order {
+    /// The order's public name.
+    pub id: OrderId,
+    /// The payment's identity.
+    pub key: PaymentKey,
+    /// The payer's own name for it, unique per payer.
+    pub payment_id: Option<PaymentId>,
+    /// The request it was first presented for.
+    pub fingerprint: RequestFingerprint,
+    /// Hash of the signed message and signature that were verified.
+    pub digest: [u8; 32],
+    /// What is bought, frozen.
+    pub terms: Arc<Terms>,
+    /// Who pays.
+    pub payer: Arc<str>,
+    /// How far it has come.
+    pub state: OrderState,
+    /// The settlement, once there is one.
+    pub settlement: Option<Arc<Settlement>>,
+    /// The transaction of an attempt that failed or has no outcome yet.
+    pub transaction: Option<Arc<str>>,
+    /// Why it was rejected or failed, as a reason code.
+    pub reason: Option<Arc<str>>,
+    /// Whether the authorization can never be settled any more.
+    pub dead: bool,
+    /// Whether a response was kept for it. It may have been forgotten since.
+    pub response_kept: bool,
+    /// Until when its present holder may work on it; `None` when nobody holds it.
+    pub leased_until: Option<UnixSeconds>,
+    /// Grows with every claim and take-over; a holder with a lower one was overtaken.
+    pub fence: u64,
+    /// When it was claimed.
+    pub created_at: UnixSeconds,
+    /// When it last changed.
+    pub updated_at: UnixSeconds,
+    /// Until when it must be remembered.
+    pub keep_until: UnixSeconds,
+}
+
+impl Order {
+    /// The order that a request opens at `now`, held by its lease.
+    #[must_use]
+    pub fn opened(request: &OpenRequest, fence: u64, now: UnixSeconds) -> Self {
+        Self {
+            id: request.id,
+            key: request.key,
+            payment_id: request.payment_id.clone(),
+            fingerprint: request.fingerprint,
+            digest: request.digest,
+            terms: Arc::clone(&request.terms),
+            payer: Arc::clone(&request.payer),
+            state: OrderState::default(),
+            settlement: None,
+            transaction: None,
+            reason: None,
+            dead: false,
+            response_kept: false,
+            leased_until: Some(now.after(request.lease)),
+            fence,
+            created_at: now,
+            updated_at: now,
+            keep_until: request.keep_until,
+        }
+    }
+
+    /// Applies an event that its lease's holder reports. Pure: the store calls it inside its compare-and-set.
+    ///
+    /// # Errors
+    /// [`IllegalEdge`] when the event cannot happen in this state; the order is unchanged.
+    pub fn apply(&mut self, event: &Event, now: UnixSeconds) -> Result<(), IllegalEdge> {
+        self.state = self.state.next(event)?;
+        self.updated_at = now;
+        match event {
+            Event::VerifyRejected { reason } => self.reason = Some(Arc::clone(reason)),
+            Event::HandlerFailed | Event::GivenUp if self.state.payment == PaymentState::Failed => {
+                self.reason = Some(Arc::from("handler_error"));
+            }
+            Event::SettleStarted { response } => self.response_kept = response.is_some(),
+            Event::SettleOk { settlement } => {
+                self.settlement = Some(Arc::clone(settlement));
+                self.keep_until = self.keep_until.max(now.after(ENTITLEMENT));
+            }
+            Event::SettleUnclear { transaction } => {
+                if transaction.is_some() {
+                    self.transaction.clone_from(transaction);
+                }
+            }
+            Event::SettleFailed { reason, dead, transaction } => {
+                self.reason = Some(Arc::clone(reason));
+                self.dead = *dead;
+                self.transaction.clone_from(transaction);
+            }
+            _ => {}
+        }
+        if event.releases() {
+            self.leased_until = None;
+        }
+        Ok(())
+    }
+
+    /// Whether somebody holds the order at `now`.
+    #[must_use]
+    pub fn is_leased(&self, now: UnixSeconds) -> bool {
+        self.leased_until.is_some_and(|until| now < until)
+    }
+
+    /// Whether the money has moved.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.state.payment == PaymentState::Settled
+    }
+}
+
+/// What is bought, frozen when the payment is claimed. Shared by all orders of one price.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Terms {
+    /// The pattern of the route: the bounded name used in logs and metrics.
+    pub route: Arc<str>,
+    /// The way of paying that was chosen.
+    pub option: PriceOption,
+}
+
+impl Terms {
+    /// Terms.
+    #[must_use]
+    pub const fn new(route: Arc<str>, option: PriceOption) -> Self {
+        Self { route, option }
+    }
+}
+
+/// How long a paid order is remembered, delivered or not.
+pub const ENTITLEMENT: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);

@@ -1,0 +1,130 @@
+//! The port for claims, orders, proofs and stored responses: one truth, shared by all instances.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::{Event, IllegalEdge, OpenRequest, Order, OwnerToken, StoredResponse};
+use crate::{error::BoxError, facilitator::BoxFuture, scheme::PaymentKey, time::UnixSeconds};
+
+/// Keeps orders. Each method is one atomic step; none is retried by the engine without reading back.
+///
+/// A store fails closed: what it cannot keep as long as it must, it refuses. Instances that share traffic share one.
+pub trait OrderStore: Send + Sync {
+    /// Creates the order, takes over one that work is left on, or says what is there, as
+    /// [`opening`](super::opening) decides. Unique on the payment key and, when present, on payer and payment
+    /// identifier: where only the identifier meets, the order that has it is [`Opened::Held`].
+    ///
+    /// # Errors
+    /// [`StoreError`]; after [`StoreError::Unavailable`] the claim may stand, and lapses with its lease.
+    ///
+    /// # Cancellation
+    /// A dropped future may leave a claim, which lapses with its lease.
+    fn open<'a>(
+        &'a self,
+        request: &'a OpenRequest,
+        now: UnixSeconds,
+    ) -> BoxFuture<'a, Result<Opened, StoreError>>;
+
+    /// Applies an event with [`Order::apply`], if the lease's fence is still the order's. A response that comes
+    /// with [`Event::SettleStarted`] is kept with it.
+    ///
+    /// # Errors
+    /// [`StoreError::Overtaken`] when another holder took over, [`StoreError::Illegal`] when the event cannot
+    /// happen; the order is unchanged in both cases.
+    fn advance<'a>(
+        &'a self,
+        lease: &'a Lease,
+        event: &'a Event,
+        now: UnixSeconds,
+    ) -> BoxFuture<'a, Result<Order, StoreError>>;
+
+    /// Lets the holder work on until `now + by`.
+    ///
+    /// # Errors
+    /// [`StoreError::Overtaken`] when another holder took over.
+    fn renew<'a>(
+        &'a self,
+        lease: &'a Lease,
+        by: Duration,
+        now: UnixSeconds,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// The order of a payment, if it is remembered.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    fn find<'a>(
+        &'a self,
+        key: &'a PaymentKey,
+        now: UnixSeconds,
+    ) -> BoxFuture<'a, Result<Option<Order>, StoreError>>;
+
+    /// The response kept for a payment, if it is still there.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    fn response<'a>(
+        &'a self,
+        key: &'a PaymentKey,
+    ) -> BoxFuture<'a, Result<Option<Arc<StoredResponse>>, StoreError>>;
+
+    /// Whether several instances may share it. One that is not shared cannot hold a quote key for many.
+    fn is_shared(&self) -> bool;
+}
+
+/// The right to work on an order until it lapses or is released.
+#[derive(Clone, Debug)]
+pub struct Lease {
+    /// The order's payment.
+    pub key: PaymentKey,
+    /// Who holds it.
+    pub owner: OwnerToken,
+    /// The order's fence when it was taken; a higher one there means that somebody else took over.
+    pub fence: u64,
+}
+
+/// What became of a request to open an order.
+#[derive(Clone, Debug)]
+pub enum Opened {
+    /// It is new, and ours.
+    New(Lease, Order),
+    /// It was there, nobody held it, and it is ours now. The state is as its last holder left it, except that an
+    /// interrupted settlement reads as [`Unresolved`](super::PaymentState::Unresolved).
+    Resumed(Lease, Order),
+    /// It is not ours; [`judge`](super::judge) tells what that means.
+    Held(Order),
+}
+
+/// Why a store did not do what it was asked.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// It did not answer; whether it did what it was asked is unknown.
+    Unavailable(BoxError),
+    /// It keeps as many live orders as it may.
+    Full,
+    /// Another holder took the order over.
+    Overtaken,
+    /// The event cannot happen in the order's state.
+    Illegal(IllegalEdge),
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unavailable(_) => f.write_str("order store did not answer"),
+            Self::Full => f.write_str("order store is at capacity"),
+            Self::Overtaken => f.write_str("order was taken over by another holder"),
+            Self::Illegal(edge) => edge.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unavailable(source) => Some(source.as_ref()),
+            Self::Illegal(edge) => Some(edge),
+            _ => None,
+        }
+    }
+}
