@@ -1,5 +1,7 @@
 //! A response the engine gives itself, free of any framework's types.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 /// A complete response. Adapters turn it into their framework's own without copying.
@@ -9,7 +11,7 @@ pub struct Reply {
     /// The HTTP status.
     pub status: u16,
     /// Header names (lower case) and values, in the order to be sent.
-    pub headers: Vec<(&'static str, Bytes)>,
+    pub headers: Vec<(Cow<'static, str>, Bytes)>,
     /// The body; empty for some statuses.
     pub body: Bytes,
 }
@@ -24,7 +26,7 @@ impl Reply {
     /// Adds a header.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: impl Into<Bytes>) -> Self {
-        self.headers.push((name, value.into()));
+        self.headers.push((Cow::Borrowed(name), value.into()));
         self
     }
 
@@ -38,6 +40,6 @@ impl Reply {
     /// The first value of the header `name` (lower case).
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        self.headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_ref())
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_ref())
     }
 }

@@ -103,6 +103,11 @@ pub enum Event {
         /// The transaction, if it is known.
         transaction: Option<Arc<str>>,
     },
+    /// The response to a payment that was settled before is complete and kept.
+    ResponseReady {
+        /// The response, complete.
+        response: Arc<StoredResponse>,
+    },
     /// The response was handed to the transport in full.
     Delivered,
     /// The response was lost on its way to the client.
@@ -162,6 +167,7 @@ impl OrderState {
             (Event::SettleOk { .. }, P::Settling | P::Unresolved) => to(P::Settled, delivery),
             (Event::SettleFailed { .. }, P::Settling | P::Unresolved) => to(P::Failed, delivery),
             (Event::SettleUnclear { .. }, P::Settling | P::Unresolved) => to(P::Unresolved, delivery),
+            (Event::ResponseReady { .. }, P::Settled) if delivery == D::Executing => to(payment, D::Ready),
             (Event::Delivered, P::Settled) if matches!(delivery, D::Executing | D::Ready | D::Delivered) => {
                 to(payment, D::Delivered)
             }

@@ -105,6 +105,7 @@ impl Order {
                 self.reason = Some(Arc::from("handler_error"));
             }
             Event::SettleStarted { response } => self.response_kept = response.is_some(),
+            Event::ResponseReady { .. } => self.response_kept = true,
             Event::SettleOk { settlement } => {
                 self.settlement = Some(Arc::clone(settlement));
                 self.keep_until = self.keep_until.max(now.after(ENTITLEMENT));

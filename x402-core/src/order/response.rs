@@ -1,5 +1,7 @@
 //! Responses kept for a retry of the payment that bought them.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 /// A complete response, as the client first got it or would have got it.
@@ -9,7 +11,7 @@ pub struct StoredResponse {
     /// The HTTP status.
     pub status: u16,
     /// Header names (lower case) and values, in order.
-    pub headers: Vec<(Bytes, Bytes)>,
+    pub headers: Vec<(Cow<'static, str>, Bytes)>,
     /// The body.
     pub body: Bytes,
 }
@@ -17,7 +19,7 @@ pub struct StoredResponse {
 impl StoredResponse {
     /// A response.
     #[must_use]
-    pub const fn new(status: u16, headers: Vec<(Bytes, Bytes)>, body: Bytes) -> Self {
+    pub const fn new(status: u16, headers: Vec<(Cow<'static, str>, Bytes)>, body: Bytes) -> Self {
         Self { status, headers, body }
     }
 

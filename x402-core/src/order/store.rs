@@ -25,7 +25,7 @@ pub trait OrderStore: Send + Sync {
     ) -> BoxFuture<'a, Result<Opened, StoreError>>;
 
     /// Applies an event with [`Order::apply`], if the lease's fence is still the order's. A response that comes
-    /// with [`Event::SettleStarted`] is kept with it.
+    /// with [`Event::SettleStarted`] or [`Event::ResponseReady`] is kept with it.
     ///
     /// # Errors
     /// [`StoreError::Overtaken`] when another holder took over, [`StoreError::Illegal`] when the event cannot
