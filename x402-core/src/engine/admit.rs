@@ -1,0 +1,198 @@
+//! The second step: reads a payment, holds it against our terms, and lets it claim its order.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Attempt, Engine, Ticket, claim::Claim, replies};
+use crate::{
+    Reply,
+    error::{Conflict, RejectReason, Unavailable},
+    facilitator::{Payment, VerifyError},
+    order::{Order, PaymentState},
+    price::{PriceOption, RulePrice},
+    quote::{QuoteCheck, QuoteScope},
+    scheme::{Authorization, Proof},
+    telemetry,
+    terms::{self, Comparison},
+    wire::{PaymentPayload, Presented, decode_payment, v2::ResourceInfo},
+};
+
+/// What becomes of a request whose payment was looked at.
+#[derive(Debug)]
+pub enum Admission {
+    /// It is answered as it is.
+    Reply(Reply),
+    /// It may run its handler.
+    Enter(Ticket),
+}
+
+/// How much is known of a presentation when it claims its order.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Standing {
+    /// It may open a new order; the stateful checks are still to be made.
+    Good,
+    /// The same, and the facilitator has found it good already.
+    Verified,
+    /// It may only go on with an order that exists and must be finished.
+    OnlyToFinish,
+}
+
+impl Engine {
+    /// Looks at a request's payment, and takes it as far as the handler.
+    ///
+    /// # Cancellation
+    /// Dropped before its payment claims an order, nothing has happened. Dropped later, the work goes on by itself as
+    /// far as the handler and is given up there: nothing is charged, or what was settled is owed to its payer.
+    pub async fn admit(&self, attempt: Attempt) -> Admission {
+        match self.examine(attempt).await {
+            Ok(claim) => self.claim_detached(claim).await,
+            Err(reply) => Admission::Reply(*reply),
+        }
+    }
+
+    async fn examine(&self, mut attempt: Attempt) -> Result<Claim, Box<Reply>> {
+        let Some(header) = attempt.payment.take() else { return Err(self.unpaid(attempt).await) };
+        let presented = decode(&header).map_err(Box::new)?;
+        let version = presented.payment.version();
+        let quote = self.open_quote(&attempt, &presented);
+        // What was sealed is not computed again: its price is the one that was quoted.
+        let own = match (&attempt.rule.price, &quote) {
+            (RulePrice::Dynamic(_), QuoteCheck::Valid(_)) => Arc::default(),
+            _ => self.own_options(&mut attempt).await.map_err(|error| Box::new(replies::unavailable(error)))?,
+        };
+        let refuse = |reason: &RejectReason, payer: Option<&str>| {
+            metrics::counter!(telemetry::REFUSALS, "reason" => telemetry::reason_label(reason)).increment(1);
+            tracing::debug!(route = %attempt.rule.pattern, %reason, "payment refused");
+            Box::new(self.challenge(&attempt, &own, Some(reason), payer))
+        };
+        let minimum = attempt.rule.binding;
+        let comparison = terms::compare(&presented.payment, &quote, &own, minimum, |name| self.scheme(name))
+            .map_err(|reason| refuse(&reason, None))?;
+        let Comparison { mut option, authorization, verdict } = comparison;
+        let payer = authorization.payer.clone();
+
+        let mut standing = Standing::Good;
+        if let Err(reason) = verdict {
+            // Terms change; an order does not. Whoever holds the bytes that were verified may finish it.
+            let known = self.known(&authorization).await?.filter(must_finish);
+            let order = known.ok_or_else(|| refuse(&reason, Some(&payer)))?;
+            option = order.terms.option.clone();
+            standing = Standing::OnlyToFinish;
+        }
+        let payment = self.payment(&attempt, presented, option, authorization);
+        if standing == Standing::Good {
+            standing = self.prove(&payment).await.map_err(|error| match error {
+                VerifyError::Rejected(RejectReason::NonceAlreadyUsed) => {
+                    Box::new(replies::conflict(Conflict::AlreadyUsed, None, version))
+                }
+                VerifyError::Rejected(reason) => refuse(&reason, Some(&payer)),
+                VerifyError::Unavailable(error) => {
+                    tracing::error!(%error, "payment not verified");
+                    Box::new(replies::unavailable(Unavailable::Facilitator))
+                }
+            })?;
+        }
+        let now = self.shared.clock.now();
+        if let Err(reason) = self.shared.settings.window.check(&payment.authorization, now) {
+            // Time limits are for new orders; one that exists is finished.
+            let order = self.find(&payment.authorization).await?.filter(must_finish);
+            order.ok_or_else(|| refuse(&reason, Some(&payer)))?;
+            standing = Standing::OnlyToFinish;
+        }
+        Ok(Claim { payment: Arc::new(payment), attempt, standing, own })
+    }
+
+    async fn unpaid(&self, mut attempt: Attempt) -> Box<Reply> {
+        Box::new(match self.own_options(&mut attempt).await {
+            Ok(options) => {
+                metrics::counter!(telemetry::CHALLENGES).increment(1);
+                self.challenge(&attempt, &options, None, None)
+            }
+            Err(error) => replies::unavailable(error),
+        })
+    }
+
+    fn open_quote(&self, attempt: &Attempt, presented: &Presented) -> QuoteCheck {
+        let PaymentPayload::V2(payment) = &presented.payment else { return QuoteCheck::Absent };
+        let scope = QuoteScope {
+            origin: self.prices.origin(),
+            route: &attempt.rule.pattern,
+            method: &attempt.method,
+            path: &attempt.path,
+            query: attempt.query.as_deref(),
+        };
+        let (now, skew) = (self.shared.clock.now(), self.shared.settings.clock_skew);
+        self.shared.sealer.open(&scope, &payment.accepted, now, skew)
+    }
+
+    fn payment(
+        &self,
+        attempt: &Attempt,
+        presented: Presented,
+        option: PriceOption,
+        authorization: Authorization,
+    ) -> Payment {
+        let resource = ResourceInfo {
+            url: crate::challenge::resource_url(self.prices.origin(), &attempt.path),
+            ..attempt.rule.resource.clone()
+        };
+        Payment::new(presented, option, resource, authorization)
+    }
+
+    /// Proves the signature: locally, by bytes that were proved before, or by asking the facilitator before anything is
+    /// stored.
+    async fn prove(&self, payment: &Payment) -> Result<Standing, VerifyError> {
+        let scheme = self.scheme(&payment.option.scheme);
+        let scheme = scheme.ok_or(VerifyError::Rejected(RejectReason::UnsupportedScheme))?;
+        match scheme.prove(&payment.authorization, &payment.option).map_err(VerifyError::Rejected)? {
+            Proof::Signed => Ok(Standing::Good),
+            Proof::Unknown => {
+                let known = self.known(&payment.authorization).await;
+                if known.is_ok_and(|order| order.is_some()) {
+                    return Ok(Standing::Good);
+                }
+                // The window is looked at first where a stranger could make us ask for nothing.
+                let now = self.shared.clock.now();
+                self.shared.settings.window.check(&payment.authorization, now).map_err(VerifyError::Rejected)?;
+                self.verify(payment).await.map(|()| Standing::Verified)
+            }
+        }
+    }
+
+    /// Asks the facilitator, and measures it.
+    pub(super) async fn verify(&self, payment: &Payment) -> Result<(), VerifyError> {
+        let begun = std::time::Instant::now();
+        let verified = self.shared.facilitator.verify(payment).await;
+        metrics::histogram!(telemetry::VERIFY_SECONDS).record(begun.elapsed());
+        verified
+    }
+
+    /// The order of an authorization, if these very bytes were verified before.
+    async fn known(&self, authorization: &Authorization) -> Result<Option<Order>, Box<Reply>> {
+        let order = self.find(authorization).await?;
+        Ok(order.filter(|order| order.digest == authorization.digest))
+    }
+
+    async fn find(&self, authorization: &Authorization) -> Result<Option<Order>, Box<Reply>> {
+        let now = self.shared.clock.now();
+        self.shared.store.find(&authorization.key, now).await.map_err(|error| {
+            tracing::error!(%error, "order not looked up");
+            Box::new(replies::unavailable(Unavailable::Store))
+        })
+    }
+
+}
+
+/// An order that somebody is working on, or that money was or may have been moved for.
+fn must_finish(order: &Order) -> bool {
+    match order.state.payment {
+        PaymentState::Verifying | PaymentState::Verified => order.leased_until.is_some(),
+        PaymentState::Rejected | PaymentState::Expired => false,
+        PaymentState::Settling | PaymentState::Unresolved | PaymentState::Settled | PaymentState::Failed => true,
+    }
+}
+
+fn decode(header: &Bytes) -> Result<Presented, Reply> {
+    decode_payment(header).map_err(replies::malformed)
+}

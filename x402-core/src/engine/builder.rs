@@ -1,0 +1,241 @@
+//! Configuring an engine; every mistake is found in `build()`.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::{Engine, Shared};
+use crate::{
+    SettleTiming,
+    error::ConfigError,
+    facilitator::{Facilitator, RESOLVE_WITHIN, Witness},
+    order::OrderStore,
+    price::Prices,
+    quote::{QuoteKey, QuoteSealer},
+    scheme::{ExactEvmStructure, Scheme},
+    terms::Window,
+    time::{Clock, SystemClock},
+};
+
+/// Configures an [`Engine`]. What is required is a facilitator; everything else has a safe default.
+#[must_use = "a builder does nothing until it is built"]
+pub struct EngineBuilder {
+    prices: Prices,
+    facilitator: Option<Arc<dyn Facilitator>>,
+    witness: Option<Arc<dyn Witness>>,
+    schemes: Vec<Arc<dyn Scheme>>,
+    store: Option<Arc<dyn OrderStore>>,
+    quote_key: Option<QuoteKey>,
+    previous_keys: Vec<QuoteKey>,
+    clock: Arc<dyn Clock>,
+    settings: Settings,
+}
+
+/// Limits and times of an engine.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) settle: SettleTiming,
+    pub(super) quote_lifetime: Duration,
+    pub(super) clock_skew: Duration,
+    pub(super) window: Window,
+    pub(super) lease: Duration,
+    pub(super) wait_in_flight: Duration,
+    pub(super) resolve_within: Duration,
+    pub(super) settlement_window: Duration,
+    pub(super) response_limit: usize,
+}
+
+impl EngineBuilder {
+    pub(super) fn new(prices: Prices) -> Self {
+        Self {
+            prices,
+            facilitator: None,
+            witness: None,
+            schemes: Vec::new(),
+            store: None,
+            quote_key: None,
+            previous_keys: Vec::new(),
+            clock: Arc::new(SystemClock),
+            settings: Settings::default(),
+        }
+    }
+
+    /// Who verifies and settles. Required. One with a chain of its own brings its scheme and its witness along.
+    pub fn facilitator(mut self, facilitator: impl Facilitator + 'static) -> Self {
+        self.facilitator = Some(Arc::new(facilitator));
+        self
+    }
+
+    /// Checks payloads of the scheme's name locally, in place of what the facilitator brings.
+    pub fn scheme(mut self, scheme: impl Scheme + 'static) -> Self {
+        self.schemes.push(Arc::new(scheme));
+        self
+    }
+
+    /// Who tells what became of a settlement whose answer was lost, in place of what the facilitator brings.
+    pub fn witness(mut self, witness: impl Witness + 'static) -> Self {
+        self.witness = Some(Arc::new(witness));
+        self
+    }
+
+    /// Where orders are kept. Default: in the memory of this process, for one instance.
+    pub fn store(mut self, store: impl OrderStore + 'static) -> Self {
+        self.store = Some(Arc::new(store));
+        self
+    }
+
+    /// The key that seals quotes. Instances that share traffic share it. Default: random, so that quotes from before a
+    /// restart count as none.
+    pub fn quote_key(mut self, key: QuoteKey) -> Self {
+        self.quote_key = Some(key);
+        self
+    }
+
+    /// A key that sealed quotes before the present one; its quotes are honoured until they expire.
+    pub fn previous_quote_key(mut self, key: QuoteKey) -> Self {
+        self.previous_keys.push(key);
+        self
+    }
+
+    /// When payments are settled, for routes that do not say. Default: [`SettleTiming::AfterHandler`].
+    pub fn settle(mut self, timing: SettleTiming) -> Self {
+        self.settings.settle = timing;
+        self
+    }
+
+    /// How long a quote is good. Default 120 s, at most 600 s.
+    pub fn quote_lifetime(mut self, lifetime: Duration) -> Self {
+        self.settings.quote_lifetime = lifetime;
+        self
+    }
+
+    /// The longest an authorization may still live when it is presented; so long it is remembered. Default 3 600 s.
+    pub fn longest_authorization(mut self, length: Duration) -> Self {
+        self.settings.window.most = length;
+        self
+    }
+
+    /// Responses up to this many bytes are kept for a retry of their payment. Default 1 MiB.
+    pub fn response_limit(mut self, bytes: usize) -> Self {
+        self.settings.response_limit = bytes;
+        self
+    }
+
+    /// How long a presentation waits for another one of the same payment. Default 5 s.
+    pub fn wait_in_flight(mut self, length: Duration) -> Self {
+        self.settings.wait_in_flight = length;
+        self
+    }
+
+    /// How long a request waits for evidence of a settlement whose answer was lost. Default 30 s.
+    pub fn resolve_within(mut self, length: Duration) -> Self {
+        self.settings.resolve_within = length;
+        self
+    }
+
+    /// The clock, for tests.
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Builds the engine.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming what is missing or contradicts itself, and what to do.
+    pub fn build(self) -> Result<Engine, ConfigError> {
+        let facilitator = self.facilitator.ok_or_else(|| {
+            ConfigError::new("facilitator", "is missing; set one with `.facilitator(..)`, such as HttpFacilitator or EvmFacilitator")
+        })?;
+        let store = match self.store {
+            Some(store) => store,
+            None => default_store()?,
+        };
+        let sealer = match self.quote_key {
+            Some(key) => QuoteSealer::new(key, self.previous_keys),
+            None if store.is_shared() => {
+                return Err(ConfigError::new(
+                    "quote_key",
+                    "is missing; instances that share a store must share a key, set it with `.quote_key(..)`",
+                ));
+            }
+            None => QuoteSealer::new(QuoteKey::random(), self.previous_keys),
+        };
+        self.settings.check()?;
+        let witness = self.witness.or_else(|| facilitator.witness());
+        if witness.is_none() {
+            tracing::warn!(
+                "no witness: a settlement whose answer is lost stays unknown until the facilitator answers; \
+                 give the engine one with chain access"
+            );
+        }
+        let mut schemes = self.schemes;
+        schemes.extend(facilitator.scheme());
+        schemes.push(Arc::new(ExactEvmStructure));
+        for option in self.prices.options() {
+            if !schemes.iter().any(|scheme| scheme.name() == &*option.scheme) {
+                let problem = format!("scheme {:?} is not one this engine can check", option.scheme);
+                return Err(ConfigError::new("prices", problem));
+            }
+        }
+        let shared = Shared {
+            facilitator,
+            witness,
+            schemes,
+            store,
+            sealer,
+            clock: self.clock,
+            settings: self.settings,
+        };
+        tracing::info!(settle = shared.settings.settle.as_str(), shared_store = shared.store.is_shared(), "paywall built");
+        Ok(Engine { prices: self.prices, shared: Arc::new(shared) })
+    }
+}
+
+impl fmt::Debug for EngineBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineBuilder")
+            .field("prices", &self.prices)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Settings {
+    fn check(&self) -> Result<(), ConfigError> {
+        let whole_seconds = |at: &str, length: Duration, least: u64, most: u64| {
+            if (least..=most).contains(&length.as_secs()) {
+                Ok(())
+            } else {
+                Err(ConfigError::new(at, format!("is {length:?}, wanted {least} to {most} seconds")))
+            }
+        };
+        whole_seconds("quote_lifetime", self.quote_lifetime, 1, crate::quote::MAX_LIFETIME.as_secs())?;
+        whole_seconds("longest_authorization", self.window.most, 30, 24 * 60 * 60)
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            settle: SettleTiming::default(),
+            quote_lifetime: crate::quote::DEFAULT_LIFETIME,
+            clock_skew: Duration::from_secs(5),
+            window: Window { least: Duration::from_secs(6), most: Duration::from_secs(3600) },
+            lease: Duration::from_secs(30),
+            wait_in_flight: Duration::from_secs(5),
+            resolve_within: RESOLVE_WITHIN,
+            settlement_window: Duration::from_secs(600),
+            response_limit: 1024 * 1024,
+        }
+    }
+}
+
+#[cfg(feature = "memory")]
+#[allow(clippy::unnecessary_wraps, reason = "fails without the feature")]
+fn default_store() -> Result<Arc<dyn OrderStore>, ConfigError> {
+    Ok(Arc::new(crate::order::MemoryStore::new()))
+}
+
+#[cfg(not(feature = "memory"))]
+fn default_store() -> Result<Arc<dyn OrderStore>, ConfigError> {
+    Err(ConfigError::new("store", "is missing; set one with `.store(..)`, or switch on the feature `memory`"))
+}

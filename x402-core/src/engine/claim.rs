@@ -1,0 +1,305 @@
+//! From the claim to the handler: runs in a task that the connection does not own.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep};
+use tracing::Instrument;
+
+use super::{
+    Admission, Attempt, Engine, Ticket,
+    admit::Standing,
+    hold::{Hold, IfDropped},
+    replies,
+    settle::Unsettled,
+};
+use crate::{
+    Reply, SettleTiming, entropy,
+    error::{Conflict, RejectReason, Unavailable},
+    facilitator::{Payment, VerifyError},
+    order::{
+        Event, OpenRequest, Opened, Order, OrderId, OwnerToken, PaymentState, Presentation,
+        StoreError, Terms, Verdict, judge,
+    },
+    price::{PriceOption, Rule},
+    telemetry,
+    wire::X402Version,
+};
+
+/// A payment whose signature is known good, asking for its order.
+pub(super) struct Claim {
+    pub(super) payment: Arc<Payment>,
+    pub(super) attempt: Attempt,
+    pub(super) standing: Standing,
+    /// What the request would cost anew, should its payment turn out to be dead.
+    pub(super) own: Arc<[PriceOption]>,
+}
+
+impl std::fmt::Debug for Claim {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Claim").field("attempt", &self.attempt).finish_non_exhaustive()
+    }
+}
+
+impl Claim {
+    fn version(&self) -> X402Version {
+        self.payment.version()
+    }
+}
+
+/// What a claim came to.
+enum Claimed {
+    /// The order is ours and its handler may run.
+    Held(Hold, Order),
+    /// The order is finished: its kept response.
+    Answered(Reply),
+}
+
+impl Engine {
+    pub(super) async fn claim_detached(&self, claim: Claim) -> Admission {
+        let option = &claim.payment.option;
+        let span = tracing::info_span!(
+            "x402.payment",
+            route = %claim.attempt.rule.pattern,
+            network = %option.network,
+            amount = %option.amount,
+            payer = %claim.payment.authorization.payer,
+            order = tracing::field::Empty,
+            outcome = tracing::field::Empty,
+        );
+        let engine = self.clone();
+        let work = async move {
+            match engine.claim(&claim).await {
+                Ok(Claimed::Held(hold, order)) => Admission::Enter(Ticket::new(engine, claim, hold, order)),
+                Ok(Claimed::Answered(reply)) => Admission::Reply(reply),
+                Err(reply) => Admission::Reply(*reply),
+            }
+        };
+        tokio::spawn(work.instrument(span)).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "payment task failed");
+            Admission::Reply(replies::unavailable(Unavailable::Store))
+        })
+    }
+
+    async fn claim(&self, claim: &Claim) -> Result<Claimed, Box<Reply>> {
+        let (mut hold, mut order) = self.open(claim).await?;
+        tracing::Span::current().record("order", tracing::field::display(order.id));
+        if claim.standing == Standing::OnlyToFinish
+            && matches!(order.state.payment, PaymentState::Verifying | PaymentState::Verified)
+        {
+            // It lapsed between the look and the claim: nothing was charged, and it is too late to begin.
+            hold.advance(Event::GivenUp).await.map_err(|error| store_failed(&error))?;
+            return Err(Box::new(self.challenge(&claim.attempt, &claim.own, Some(&RejectReason::NoMatchingTerms), None)));
+        }
+        match order.state.payment {
+            PaymentState::Verifying | PaymentState::Verified => order = self.verify_held(claim, &mut hold).await?,
+            PaymentState::Unresolved => order = self.resolve_held(claim, &mut hold).await?,
+            _ => {}
+        }
+        if self.timing(&claim.attempt.rule) == SettleTiming::BeforeHandler && !order.is_settled() {
+            hold.advance(Event::SettleStarted { response: None }).await.map_err(|error| store_failed(&error))?;
+            order = self.settle_held(claim, &mut hold).await?;
+        }
+        if order.is_settled() {
+            hold.if_dropped(IfDropped::Undelivered);
+            if let Some(reply) = self.kept(claim, &order).await? {
+                hold.advance(Event::Delivered).await.map_err(|error| store_failed(&error))?;
+                return Ok(Claimed::Answered(reply));
+            }
+        }
+        order = hold.advance(Event::HandlerStarted).await.map_err(|error| store_failed(&error))?;
+        Ok(Claimed::Held(hold, order))
+    }
+
+    /// Opens the order, waiting a while for another presentation of the same payment to finish with it.
+    async fn open(&self, claim: &Claim) -> Result<(Hold, Order), Box<Reply>> {
+        let shared = &self.shared;
+        let settings = &shared.settings;
+        let request = self.open_request(claim);
+        let deadline = Instant::now() + settings.wait_in_flight;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let now = shared.clock.now();
+            let held = match shared.store.open(&request, now).await.map_err(|error| store_failed(&error))? {
+                Opened::New(lease, order) | Opened::Resumed(lease, order) => {
+                    let hold =
+                        Hold::new(Arc::clone(&shared.store), Arc::clone(&shared.clock), lease, settings.lease);
+                    return Ok((hold, order));
+                }
+                Opened::Held(order) => order,
+            };
+            let presented = Presentation {
+                fingerprint: claim.attempt.fingerprint,
+                payment_id: request.payment_id.as_ref(),
+                replayable: claim.attempt.replayable,
+                now,
+            };
+            let version = claim.version();
+            match judge(&held, &presented) {
+                Verdict::Wait if Instant::now() < deadline => {
+                    sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+                Verdict::Wait => return Err(Box::new(replies::conflict(Conflict::InProgress, None, version))),
+                Verdict::Replay => return Err(self.replay(claim, &held).await?),
+                Verdict::Conflict(conflict) => return Err(Box::new(self.conflict(conflict, &held, version))),
+                Verdict::Failed => return Err(Box::new(self.failed(claim, &held))),
+                Verdict::Expired => {
+                    let reason = RejectReason::Expired {
+                        valid_before: claim.payment.authorization.valid_before,
+                        now,
+                    };
+                    return Err(Box::new(self.challenge(&claim.attempt, &claim.own, Some(&reason), None)));
+                }
+            }
+        }
+    }
+
+    fn open_request(&self, claim: &Claim) -> OpenRequest {
+        let authorization = &claim.payment.authorization;
+        let settings = &self.shared.settings;
+        let [id, owner] = entropy::halves();
+        OpenRequest {
+            id: OrderId::new(id),
+            key: authorization.key,
+            payment_id: None,
+            fingerprint: claim.attempt.fingerprint,
+            digest: authorization.digest,
+            terms: Arc::new(Terms::new(Arc::clone(&claim.attempt.rule.pattern), claim.payment.option.clone())),
+            payer: Arc::from(authorization.payer.as_str()),
+            owner: OwnerToken::new(owner),
+            lease: settings.lease,
+            keep_until: authorization.valid_before.after(settings.clock_skew).after(settings.settlement_window),
+        }
+    }
+
+    /// The stateful checks, unless they were made before the claim.
+    async fn verify_held(&self, claim: &Claim, hold: &mut Hold) -> Result<Order, Box<Reply>> {
+        let verified = match claim.standing {
+            Standing::Verified => Ok(()),
+            _ => self.verify(&claim.payment).await,
+        };
+        let (code, reply) = match verified {
+            Ok(()) => return hold.advance(Event::VerifyOk).await.map_err(|error| store_failed(&error)),
+            Err(VerifyError::Rejected(RejectReason::NonceAlreadyUsed)) => {
+                // Used before we began: a store that can forget must not deliver for it again, so no challenge either.
+                let reply = replies::conflict(Conflict::AlreadyUsed, None, claim.version());
+                (RejectReason::NonceAlreadyUsed.code().to_owned(), reply)
+            }
+            Err(VerifyError::Rejected(reason)) => {
+                metrics::counter!(telemetry::REFUSALS, "reason" => telemetry::reason_label(&reason)).increment(1);
+                tracing::debug!(%reason, "payment refused");
+                let payer = Some(claim.payment.authorization.payer.as_str());
+                let reply = self.challenge(&claim.attempt, &claim.own, Some(&reason), payer);
+                (reason.code().to_owned(), reply)
+            }
+            Err(VerifyError::Unavailable(error)) => {
+                tracing::error!(%error, "payment not verified");
+                ("verifier_unavailable".to_owned(), replies::unavailable(Unavailable::Facilitator))
+            }
+        };
+        hold.advance(Event::VerifyRejected { reason: code.into() }).await.map_err(|error| store_failed(&error))?;
+        Err(Box::new(reply))
+    }
+
+    /// Finds out what became of a settlement that was begun before, and finishes it.
+    async fn resolve_held(&self, claim: &Claim, hold: &mut Hold) -> Result<Order, Box<Reply>> {
+        hold.if_dropped(IfDropped::Release);
+        match self.resolve(&claim.payment, hold).await {
+            Ok(order) => Ok(order),
+            Err(unsettled) => Err(Box::new(self.unsettled_reply(claim, unsettled))),
+        }
+    }
+
+    /// Settles an order whose settlement was just recorded as begun.
+    pub(super) async fn settle_held(&self, claim: &Claim, hold: &mut Hold) -> Result<Order, Box<Reply>> {
+        hold.if_dropped(IfDropped::Release);
+        match self.settle(&claim.payment, hold).await {
+            Ok(order) => Ok(order),
+            Err(unsettled) => Err(Box::new(self.unsettled_reply(claim, unsettled))),
+        }
+    }
+
+    fn unsettled_reply(&self, claim: &Claim, unsettled: Unsettled) -> Reply {
+        match unsettled {
+            Unsettled::Failed(order) => self.failed(claim, &order),
+            Unsettled::Unknown(why) => replies::unavailable(why),
+        }
+    }
+
+    /// 402 for a settlement that failed; with a challenge only if the old authorization can do no more harm.
+    fn failed(&self, claim: &Claim, order: &Order) -> Reply {
+        let (version, option) = (claim.version(), &order.terms.option);
+        let reason = RejectReason::from_code(order.reason.as_deref().unwrap_or("unexpected_settle_error"));
+        let code = match version {
+            X402Version::V1 => reason.code_v1(),
+            X402Version::V2 => reason.code(),
+        };
+        let receipt = crate::facilitator::Settlement::failed_receipt(
+            code,
+            order.transaction.as_deref(),
+            &option.network,
+            &order.payer,
+            version,
+        );
+        if order.dead {
+            let reply = self.challenge(&claim.attempt, &claim.own, Some(&reason), Some(&order.payer));
+            replies::with_receipt(reply, &receipt, version)
+        } else {
+            replies::settlement_failed(&receipt, version)
+        }
+    }
+
+    /// The kept response of a settled order, if the request may have it and it is still there.
+    async fn kept(&self, claim: &Claim, order: &Order) -> Result<Option<Reply>, Box<Reply>> {
+        let Some(settlement) = order.settlement.as_ref().filter(|_| order.response_kept && claim.attempt.replayable) else {
+            return Ok(None);
+        };
+        let response = self.shared.store.response(&order.key).await.map_err(|error| store_failed(&error))?;
+        Ok(response.map(|response| {
+            let network = order.terms.option.network.to_string();
+            metrics::counter!(telemetry::REPLAYS, "network" => network).increment(1);
+            tracing::info!(order = %order.id, "kept response sent again");
+            replies::replay(&response, settlement, claim.version())
+        }))
+    }
+
+    /// The kept response of an order that somebody else holds, or that was delivered.
+    async fn replay(&self, claim: &Claim, order: &Order) -> Result<Box<Reply>, Box<Reply>> {
+        let reply = self.kept(claim, order).await?;
+        Ok(Box::new(reply.unwrap_or_else(|| {
+            let delivered = order.leased_until.is_none();
+            let conflict = if delivered { Conflict::AlreadyDelivered } else { Conflict::InProgress };
+            self.conflict(conflict, order, claim.version())
+        })))
+    }
+
+    fn conflict(&self, conflict: Conflict, order: &Order, version: X402Version) -> Reply {
+        tracing::info!(order = %order.id, reason = conflict.code(), "payment presented again");
+        // Nothing about somebody's order is told to a request that is not the one it was made for.
+        let paid = match conflict {
+            Conflict::AlreadyDelivered | Conflict::InProgress => order.settlement.as_deref(),
+            _ => None,
+        };
+        replies::conflict(conflict, paid, version)
+    }
+
+    pub(super) fn timing(&self, rule: &Rule) -> SettleTiming {
+        rule.settle.unwrap_or(self.shared.settings.settle)
+    }
+}
+
+/// 503, and a line for the operator.
+pub(super) fn store_failed(error: &StoreError) -> Box<Reply> {
+    Box::new(replies::unavailable(store_failed_as(error)))
+}
+
+pub(super) fn store_failed_as(error: &StoreError) -> Unavailable {
+    tracing::error!(%error, "order store failed");
+    match error {
+        StoreError::Full => Unavailable::StoreFull,
+        _ => Unavailable::Store,
+    }
+}
+
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);

@@ -1,0 +1,115 @@
+//! The engine: every decision of the paywall, free of any framework.
+//!
+//! An adapter does three things with it. It shows it each request's head ([`Engine::triage`], synchronous and without
+//! allocation on free routes), awaits [`Engine::admit`] where a payment has to be looked at, and ends the
+//! [`Ticket`] that it gets for a good one with what the handler did ([`Ticket::finish`]).
+//!
+//! ```text
+//! triage ─ Free ───────────────────────────────> handler
+//!        ├ Reply (402, 400, 405, 204) ─────────> client
+//!        └ Check ─ admit ─ Reply ──────────────> client
+//!                        └ Enter(ticket) ──────> handler ─ ticket.finish ─> client
+//! ```
+//!
+//! From the claim on, the engine's own work runs in tasks that the connection does not own: a client that leaves
+//! can stop its handler, and nothing else.
+
+mod admit;
+mod builder;
+mod challenge;
+mod claim;
+mod context;
+mod hold;
+mod outcome;
+mod replies;
+mod settle;
+mod ticket;
+mod triage;
+
+use std::{fmt, sync::Arc};
+
+pub use self::{
+    admit::Admission,
+    builder::EngineBuilder,
+    context::PaidContext,
+    hold::DeliveryGuard,
+    outcome::{Outcome, Release},
+    ticket::Ticket,
+    triage::{Attempt, Triage},
+};
+use self::builder::Settings;
+use crate::{
+    error::ConfigError,
+    facilitator::{Facilitator, Witness},
+    order::OrderStore,
+    price::{PriceRule, Prices},
+    quote::QuoteSealer,
+    scheme::Scheme,
+    time::Clock,
+};
+
+/// The paywall's engine. Cheap to clone; clones share everything.
+///
+/// See the [module docs](self) for how adapters use it.
+#[derive(Clone)]
+pub struct Engine {
+    prices: Prices,
+    shared: Arc<Shared>,
+}
+
+impl Engine {
+    /// Starts to configure an engine for a price table.
+    #[must_use]
+    pub fn builder(prices: Prices) -> EngineBuilder {
+        EngineBuilder::new(prices)
+    }
+
+    /// An engine that charges `rule` for every request it sees, with everything else shared: for a price put on one
+    /// route inside a router.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when the rule has a mistake.
+    pub fn priced(&self, rule: impl Into<PriceRule>) -> Result<Self, ConfigError> {
+        Ok(Self { prices: self.prices.only(rule)?, shared: Arc::clone(&self.shared) })
+    }
+
+    /// The price table.
+    #[must_use]
+    pub const fn prices(&self) -> &Prices {
+        &self.prices
+    }
+
+    /// Asks the facilitator, and the chain behind it, whether every fixed price could be settled: networks, chain
+    /// ids, tokens, signing domains. Call it at start-up; the engine itself never takes the answer for granted.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the option that cannot be settled and what to do.
+    pub async fn preflight(&self) -> Result<(), ConfigError> {
+        let options: Vec<_> = self.prices.options().cloned().collect();
+        self.shared.facilitator.preflight(&options).await
+    }
+
+    fn scheme(&self, name: &str) -> Option<&dyn Scheme> {
+        self.shared.schemes.iter().find(|scheme| scheme.name() == name).map(AsRef::as_ref)
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("prices", &self.prices)
+            .field("settings", &self.shared.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What all clones, and all engines with other prices, have in common.
+struct Shared {
+    facilitator: Arc<dyn Facilitator>,
+    witness: Option<Arc<dyn Witness>>,
+    schemes: Vec<Arc<dyn Scheme>>,
+    store: Arc<dyn OrderStore>,
+    sealer: QuoteSealer,
+    clock: Arc<dyn Clock>,
+    settings: Settings,
+}

@@ -1,0 +1,57 @@
+//! What the handler did, and what the adapter does about it.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+use super::DeliveryGuard;
+
+/// What the handler did.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// The status of its response.
+    pub status: u16,
+    /// The headers of its response, where its body was collected.
+    pub headers: Vec<(Cow<'static, str>, Bytes)>,
+    /// Its body, if its exact size was known and within [`Ticket::body_limit`](super::Ticket::body_limit).
+    pub body: Option<Bytes>,
+}
+
+impl Outcome {
+    /// A response whose body was not collected: it is longer than the limit, or its length is unknown.
+    #[must_use]
+    pub const fn streaming(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: None }
+    }
+
+    /// A response that is complete.
+    #[must_use]
+    pub const fn complete(status: u16, headers: Vec<(Cow<'static, str>, Bytes)>, body: Bytes) -> Self {
+        Self { status, headers, body: Some(body) }
+    }
+
+    /// No usable response: the handler panicked, returned an error, or its body failed half-way.
+    #[must_use]
+    pub const fn failed() -> Self {
+        Self::streaming(500)
+    }
+
+    pub(super) const fn is_failure(&self) -> bool {
+        self.status >= 400
+    }
+}
+
+/// Permission to send the handler's response: with these headers, and with a guard that goes along with its body.
+#[derive(Debug)]
+#[must_use = "a release dropped unsent counts its response as lost"]
+#[non_exhaustive]
+pub struct Release {
+    /// Headers to set, each in place of all of that name that the handler set.
+    pub set: Vec<(&'static str, Bytes)>,
+    /// Header values to add to those of the handler.
+    pub append: Vec<(&'static str, Bytes)>,
+    /// Told when the body was handed to the transport in full; dropped before, the response counts as lost and its
+    /// payer may have it again.
+    pub delivery: DeliveryGuard,
+}

@@ -1,0 +1,156 @@
+//! The last step: what the handler did decides what happens to the money.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tracing::{Instrument, Span};
+
+use super::{
+    DeliveryGuard, Engine, Outcome, PaidContext, Release,
+    claim::{Claim, store_failed},
+    hold::{Hold, IfDropped},
+    replies::{self, VARY},
+};
+use crate::{
+    Reply,
+    error::Unavailable,
+    order::{Event, Order, StoredResponse},
+    telemetry,
+};
+
+/// The right to run the handler once.
+///
+/// Dropped without [`finish`](Self::finish), nothing is charged; where the payment was settled before the handler, its
+/// payer may have the handler run again.
+#[must_use = "dropping a ticket gives its claim back and charges nobody"]
+#[derive(Debug)]
+pub struct Ticket {
+    engine: Engine,
+    claim: Box<Claim>,
+    hold: Hold,
+    order: Box<Order>,
+    context: PaidContext,
+    span: Span,
+}
+
+impl Ticket {
+    pub(super) fn new(engine: Engine, claim: Claim, hold: Hold, order: Order) -> Self {
+        let context = PaidContext::of(&order);
+        Self { engine, claim: Box::new(claim), hold, order: Box::new(order), context, span: Span::current() }
+    }
+
+    /// What handlers and inner layers find in the request's extensions.
+    #[must_use]
+    pub const fn context(&self) -> &PaidContext {
+        &self.context
+    }
+
+    /// The span of this payment, to run the handler in.
+    #[must_use]
+    pub const fn span(&self) -> &Span {
+        &self.span
+    }
+
+    /// Up to how many bytes a response body of known size is to be collected before [`finish`](Self::finish). A longer
+    /// one, or one of unknown size, is never waited for.
+    #[must_use]
+    pub fn body_limit(&self) -> usize {
+        self.engine.shared.settings.response_limit
+    }
+
+    /// Ends the payment with what the handler did: settles it if it is to be paid for.
+    ///
+    /// # Errors
+    /// The [`Reply`] to send instead of the handler's response, which must not leave: the settlement failed, or its
+    /// outcome is unknown.
+    ///
+    /// # Cancellation
+    /// Dropped after the first poll, the work goes on by itself: a settlement once begun is finished, and the response
+    /// is owed to its payer.
+    pub async fn finish(self, outcome: Outcome) -> Result<Release, Reply> {
+        let span = self.span.clone();
+        let work = async move { self.conclude(outcome).await.map_err(|reply| *reply) };
+        tokio::spawn(work.instrument(span)).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "payment task failed");
+            Err(replies::unavailable(Unavailable::SettlementUnresolved))
+        })
+    }
+
+    async fn conclude(self, outcome: Outcome) -> Result<Release, Box<Reply>> {
+        let Self { engine, claim, mut hold, mut order, span, .. } = self;
+        let network = order.terms.option.network.to_string();
+        let ended = |how: &'static str| {
+            span.record("outcome", how);
+            metrics::counter!(telemetry::PAYMENTS, "outcome" => how, "network" => network.clone()).increment(1);
+        };
+        if outcome.is_failure() {
+            let paid = order.is_settled();
+            ended(if paid { "paid_handler_failed" } else { "handler_failed" });
+            let recorded = hold.advance(Event::HandlerFailed).await;
+            if let Err(error) = recorded {
+                tracing::warn!(%error, "failure of a handler not recorded");
+            }
+            return Ok(released(&claim, &order, DeliveryGuard::nothing_owed()));
+        }
+        let response = kept_response(&engine, &claim, outcome).map(Arc::new);
+        if order.is_settled() {
+            if let Some(response) = response {
+                let ready = Event::ResponseReady { response };
+                *order = hold.advance(ready).await.map_err(|error| store_failed(&error))?;
+            }
+        } else {
+            // Durable before money can move.
+            let started = Event::SettleStarted { response };
+            hold.advance(started).await.map_err(|error| store_failed(&error))?;
+            *order = engine.settle_held(&claim, &mut hold).await.inspect_err(|_| ended("unsettled"))?;
+        }
+        hold.if_dropped(IfDropped::Undelivered);
+        ended("settled");
+        Ok(released(&claim, &order, DeliveryGuard::owed(hold)))
+    }
+}
+
+/// The response to keep for retries: complete, and for a request that a retry can be recognised by.
+fn kept_response(engine: &Engine, claim: &Claim, outcome: Outcome) -> Option<StoredResponse> {
+    let limit = engine.shared.settings.response_limit;
+    let body = outcome.body.filter(|body| claim.attempt.replayable && body.len() <= limit)?;
+    let mut headers = outcome.headers;
+    headers.retain(|(name, _)| !OURS_TO_SET.contains(&name.as_ref()));
+    for (name, value) in cache_headers(claim) {
+        headers.push((name.into(), value));
+    }
+    Some(StoredResponse::new(outcome.status, headers, body))
+}
+
+fn released(claim: &Claim, order: &Order, delivery: DeliveryGuard) -> Release {
+    let mut release = Release { set: Vec::with_capacity(2), append: vec![("vary", VARY)], delivery };
+    if let Some(settlement) = &order.settlement {
+        let version = claim.payment.version();
+        release.set.push((replies::receipt_header(version), crate::wire::header::encode(&settlement.receipt(version))));
+        release.set.push(("cache-control", cache_control(claim)));
+    }
+    release
+}
+
+fn cache_headers(claim: &Claim) -> [(&'static str, Bytes); 2] {
+    [("cache-control", cache_control(claim)), ("vary", VARY)]
+}
+
+fn cache_control(claim: &Claim) -> Bytes {
+    if claim.attempt.rule.private_cache {
+        Bytes::from_static(b"private")
+    } else {
+        Bytes::from_static(b"private, no-store")
+    }
+}
+
+/// Headers of a response that the engine decides, or that belong to one connection.
+const OURS_TO_SET: [&str; 7] = [
+    "cache-control",
+    "connection",
+    "keep-alive",
+    "transfer-encoding",
+    "payment-response",
+    "x-payment-response",
+    "idempotent-replayed",
+];

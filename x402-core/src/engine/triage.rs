@@ -1,0 +1,135 @@
+//! The first step: synchronous, pure, and without allocation on free routes.
+
+use std::{fmt, net::IpAddr, sync::Arc};
+
+use bytes::Bytes;
+
+use super::{Engine, replies};
+use crate::{
+    Reply,
+    error::Malformed,
+    head::{Header, RequestFacts, RequestHead},
+    order::RequestFingerprint,
+    price::{Lookup, Rule, RulePrice},
+    telemetry,
+    wire::header::{PAYMENT_SIGNATURE, X_PAYMENT},
+};
+
+/// What becomes of a request after a look at its head.
+#[derive(Debug)]
+pub enum Triage {
+    /// It costs nothing: call the handler.
+    Free,
+    /// It is answered as it is.
+    Reply(Reply),
+    /// A payment, or a price, must be looked at: await [`Engine::admit`].
+    Check(Attempt),
+}
+
+/// A priced request, owned, on its way into [`Engine::admit`].
+pub struct Attempt {
+    pub(super) rule: Arc<Rule>,
+    pub(super) method: String,
+    pub(super) path: String,
+    pub(super) query: Option<String>,
+    pub(super) fingerprint: RequestFingerprint,
+    pub(super) replayable: bool,
+    pub(super) payment: Option<Bytes>,
+    /// What a price may depend on, where it is computed per request.
+    pub(super) facts: Option<RequestFacts>,
+    pub(super) peer: Option<IpAddr>,
+}
+
+impl fmt::Debug for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attempt")
+            .field("route", &self.rule.pattern)
+            .field("method", &self.method)
+            .field("paid", &self.payment.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Decides from a request's head what becomes of the request. No I/O; no allocation when it is free.
+    #[must_use]
+    pub fn triage(&self, head: &(impl RequestHead + ?Sized)) -> Triage {
+        let rule = match self.prices.lookup(head.method(), head.path()) {
+            Lookup::Free => return Triage::Free,
+            Lookup::Priced(rule) => rule,
+            Lookup::Ambiguous => return Triage::Reply(replies::malformed(Malformed::AmbiguousPath)),
+            Lookup::Reject => return Triage::Reply(replies::no_price()),
+            Lookup::MethodNotAllowed { allow } => return Triage::Reply(replies::allow(405, allow)),
+            Lookup::Options { allow } => return Triage::Reply(replies::allow(204, allow)),
+        };
+        let payment = match payment_header(head) {
+            Ok(payment) => payment,
+            Err(malformed) => return Triage::Reply(replies::malformed(malformed)),
+        };
+        match (&rule.price, payment) {
+            (RulePrice::Fixed(fixed), None) => {
+                metrics::counter!(telemetry::CHALLENGES).increment(1);
+                Triage::Reply(self.challenge_unpaid(rule, &fixed.challenge, head))
+            }
+            (_, payment) => Triage::Check(Attempt::new(rule, head, payment.map(Bytes::copy_from_slice))),
+        }
+    }
+}
+
+impl Attempt {
+    fn new(rule: &Arc<Rule>, head: &(impl RequestHead + ?Sized), payment: Option<Bytes>) -> Self {
+        let (method, path, query) = (head.method(), head.path(), head.query());
+        let facts = match rule.price {
+            RulePrice::Fixed(_) => None,
+            RulePrice::Dynamic(_) => Some(facts(rule, head)),
+        };
+        Self {
+            rule: Arc::clone(rule),
+            method: method.to_owned(),
+            path: path.to_owned(),
+            query: query.map(str::to_owned),
+            fingerprint: RequestFingerprint::new(
+                method,
+                path,
+                query,
+                single(head.header("content-type")),
+                single(head.header("content-length")),
+            ),
+            replayable: !head.has_body(),
+            payment,
+            facts,
+            peer: head.peer(),
+        }
+    }
+}
+
+/// At most one payment in at most one header; a payment of either version may come in either.
+fn payment_header(head: &(impl RequestHead + ?Sized)) -> Result<Option<&[u8]>, Malformed> {
+    match (head.header(PAYMENT_SIGNATURE), head.header(X_PAYMENT)) {
+        (Header::Absent, Header::Absent) => Ok(None),
+        (Header::One(payment), Header::Absent) | (Header::Absent, Header::One(payment)) => Ok(Some(payment)),
+        (Header::Many, _) | (_, Header::Many) => Err(Malformed::DuplicateHeader),
+        (Header::One(_), Header::One(_)) => Err(Malformed::BothHeaders),
+    }
+}
+
+fn single(header: Header<'_>) -> Option<&[u8]> {
+    match header {
+        Header::One(value) => Some(value),
+        Header::Absent => None,
+        Header::Many => Some(b"\0many"),
+    }
+}
+
+fn facts(rule: &Rule, head: &(impl RequestHead + ?Sized)) -> RequestFacts {
+    let mut headers = head.headers();
+    headers.retain(|(name, _)| name != PAYMENT_SIGNATURE && name != X_PAYMENT);
+    RequestFacts {
+        method: head.method().to_owned(),
+        path: head.path().to_owned(),
+        query: head.query().map(str::to_owned),
+        params: rule.params(head.path()),
+        headers,
+        peer: head.peer(),
+    }
+}

@@ -1,0 +1,51 @@
+//! Names of metrics and spans: one list, bounded labels, units in the names.
+//!
+//! Metrics go through the `metrics` facade; an application that installs no recorder pays next to nothing. Each
+//! paid request has one span, `x402.payment`, with `route`, `network`, `payer`, `order` and `outcome` filled in as they
+//! become known. Signatures, headers, query strings and bodies are in neither.
+
+/// Counter: 402 answers to requests without a payment.
+pub const CHALLENGES: &str = "x402_challenges_total";
+/// Counter `{outcome, network}`: presentations of a payment by how they ended.
+pub const PAYMENTS: &str = "x402_payments_total";
+/// Counter `{reason}`: payments refused, by reason code of ours.
+pub const REFUSALS: &str = "x402_refusals_total";
+/// Counter `{network}`: presentations answered from a kept response, or told that they were used.
+pub const REPLAYS: &str = "x402_replays_total";
+/// Gauge: orders held by this process.
+pub const IN_FLIGHT: &str = "x402_payments_in_flight";
+/// Histogram: seconds the facilitator took to verify.
+pub const VERIFY_SECONDS: &str = "x402_verify_seconds";
+/// Histogram `{network}`: seconds the facilitator took to settle.
+pub const SETTLE_SECONDS: &str = "x402_settle_seconds";
+/// Counter `{network}`: settlements whose outcome was unknown when the client was answered.
+pub const UNRESOLVED: &str = "x402_settlements_unresolved_total";
+/// Counter `{network}`: responses to settled payments that were lost on their way, and are owed.
+pub const OWED: &str = "x402_deliveries_owed_total";
+
+/// A reason code as a label: facilitators' own texts are unbounded and fold into one.
+pub(crate) fn reason_label(reason: &crate::error::RejectReason) -> &'static str {
+    use crate::error::RejectReason as R;
+    match reason {
+        R::NoMatchingTerms => "no_matching_terms",
+        R::UnsupportedScheme => "unsupported_scheme",
+        R::InvalidPayload(_) => "invalid_payload",
+        R::WrongRecipient => "wrong_recipient",
+        R::WrongAmount { .. } => "wrong_amount",
+        R::Expired { .. } => "expired",
+        R::ExpiresTooLate { .. } => "expires_too_late",
+        R::NotYetValid { .. } => "not_yet_valid",
+        R::MalformedSignature => "malformed_signature",
+        R::WrongSignature => "wrong_signature",
+        R::QuoteExpired => "quote_expired",
+        R::QuoteInvalid => "quote_invalid",
+        R::ResourceMismatch => "resource_mismatch",
+        R::BindingTooWeak => "binding_too_weak",
+        R::InsufficientFunds => "insufficient_funds",
+        R::NonceAlreadyUsed => "nonce_already_used",
+        R::SimulationFailed => "simulation_failed",
+        R::TransferFailed => "transfer_failed",
+        R::TransferMissing => "transfer_missing",
+        R::Other(_) => "other",
+    }
+}
