@@ -57,7 +57,7 @@ impl Drop for Anvil {
 /// The shell starts the watcher, then becomes anvil, so that the child's id is anvil's.
 #[cfg(unix)]
 fn command(binary: &Path) -> Command {
-    let mut command = Command::new("sh");
+    let mut command = Command::new("/bin/sh");
     command.arg("-c").arg(WATCHED).arg("sh").arg(binary);
     command
 }
