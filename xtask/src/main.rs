@@ -1,2 +1,55 @@
 //! Project commands: `cargo xtask <command>`.
-fn main() {}
+
+mod bench;
+mod chain;
+mod deny;
+mod job;
+mod test;
+mod tools;
+mod workspace;
+
+use std::{error::Error, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+type BoxError = Box<dyn Error>;
+
+/// Project commands.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the test steps: all, or those named
+    Test(test::Arguments),
+    /// Check licences, banned crates and sources
+    Deny,
+    /// Run the benchmarks: all, or those whose name contains the filter
+    Bench(bench::Arguments),
+    /// Start a development chain and leave it running until Ctrl-C
+    Chain,
+}
+
+fn main() -> ExitCode {
+    match job::end_children_on_interrupt().and_then(|()| run(&Arguments::parse().command)) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &Command) -> Result<ExitCode, BoxError> {
+    match command {
+        Command::Test(arguments) => return test::run(arguments),
+        Command::Deny => deny::run()?,
+        Command::Bench(arguments) => bench::run(arguments)?,
+        Command::Chain => chain::run()?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

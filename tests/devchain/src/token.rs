@@ -1,0 +1,92 @@
+use serde_json::{Value, json};
+
+use crate::{DevChain, DevChainError, chain::TOKEN, rpc::quantity};
+
+/// The test token.
+impl DevChain {
+    /// Gives an address new tokens, in atomic units.
+    ///
+    /// # Errors
+    ///
+    /// When the transaction fails or is not mined in time.
+    pub fn mint(&self, to: &str, amount: u128) -> Result<(), DevChainError> {
+        self.send_token(&format!("{MINT}{}{amount:064x}", word(to)))
+    }
+
+    /// How many tokens an address holds, in atomic units.
+    ///
+    /// # Errors
+    ///
+    /// When the node refuses, or the balance needs more than 128 bits.
+    pub fn balance(&self, of: &str) -> Result<u128, DevChainError> {
+        let call = json!({ "to": TOKEN, "data": format!("{BALANCE_OF}{}", word(of)) });
+        quantity(&self.rpc("eth_call", json!([call, "latest"]))?)
+    }
+
+    /// Sets the token's quirks; the bits are listed in the README of `tests/data/contracts`, `0` is a good token.
+    ///
+    /// # Errors
+    ///
+    /// When the transaction fails or is not mined in time.
+    pub fn set_quirks(&self, bits: u64) -> Result<(), DevChainError> {
+        self.send_token(&format!("{SET_QUIRKS}{bits:064x}"))
+    }
+
+    /// Puts an account on the token's blacklist, or takes it off.
+    ///
+    /// # Errors
+    ///
+    /// When the transaction fails or is not mined in time.
+    pub fn set_blacklisted(&self, account: &str, listed: bool) -> Result<(), DevChainError> {
+        self.send_token(&format!("{SET_BLACKLISTED}{}{:064x}", word(account), u8::from(listed)))
+    }
+
+    /// How many transfers an address received since the first block. Mints do not count.
+    ///
+    /// # Errors
+    ///
+    /// When the node refuses.
+    pub fn transfers_to(&self, to: &str) -> Result<usize, DevChainError> {
+        let mint = topic(ZERO);
+        let logs = self.transfer_logs(json!([TRANSFER, null, topic(to)]))?;
+        Ok(logs.iter().filter(|log| log["topics"][1] != mint.as_str()).count())
+    }
+
+    /// How many transfers went from one address to another since the first block.
+    ///
+    /// # Errors
+    ///
+    /// When the node refuses.
+    pub fn transfer_count(&self, from: &str, to: &str) -> Result<usize, DevChainError> {
+        Ok(self.transfer_logs(json!([TRANSFER, topic(from), topic(to)]))?.len())
+    }
+
+    fn transfer_logs(&self, topics: Value) -> Result<Vec<Value>, DevChainError> {
+        let mut filter = json!({ "fromBlock": "0x0", "toBlock": "latest", "address": TOKEN });
+        filter["topics"] = topics;
+        match self.rpc("eth_getLogs", json!([filter]))? {
+            Value::Array(logs) => Ok(logs),
+            other => Err(DevChainError::Answer { wanted: "a list of logs", got: other.to_string() }),
+        }
+    }
+
+    fn send_token(&self, data: &str) -> Result<(), DevChainError> {
+        self.transact(json!({ "to": TOKEN, "data": data })).map(drop)
+    }
+}
+
+/// An address as a 32-byte ABI word, without `0x`.
+fn word(address: &str) -> String {
+    format!("{:0>64}", address.trim_start_matches("0x").to_lowercase())
+}
+
+fn topic(address: &str) -> String {
+    format!("0x{}", word(address))
+}
+
+const MINT: &str = "0x40c10f19";
+const BALANCE_OF: &str = "0x70a08231";
+const SET_QUIRKS: &str = "0x833bee7b";
+const SET_BLACKLISTED: &str = "0xd01dd6d2";
+const TRANSFER: &str = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef";
+const ZERO: &str = "0x0000000000000000000000000000000000000000";

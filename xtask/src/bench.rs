@@ -1,0 +1,15 @@
+//! `cargo xtask bench`.
+
+use clap::Args;
+
+use crate::{BoxError, job, workspace::cargo};
+
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// Part of the names of the benchmarks to run
+    filter: Option<String>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), BoxError> {
+    job::run(cargo(["bench", "--package", "x402-benches", "--bench", "*", "--"]).args(&arguments.filter))
+}

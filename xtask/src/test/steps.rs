@@ -1,0 +1,88 @@
+use std::{fmt, process::Command};
+
+use clap::ValueEnum;
+
+use super::{Done, Failure, Tally, features, fuzz, sizes, tally::tallied};
+use crate::{
+    job,
+    workspace::{Metadata, cargo},
+};
+
+/// One part of the gate. They run in this order.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(super) enum Step {
+    /// Formatting
+    Fmt,
+    /// Lints, on everything
+    Clippy,
+    /// Unit tests and examples in the documentation, of every crate
+    Unit,
+    /// Documentation without warnings
+    Docs,
+    /// One list of stories through every adapter
+    Scenarios,
+    /// Real sockets and a real chain
+    E2e,
+    /// The stock clients pay us
+    Interop,
+    /// Each feature compiles alone
+    Features,
+    /// How many crates users compile
+    Sizes,
+    /// The crates can be packaged
+    Package,
+    /// Ten seconds of each fuzz target
+    Fuzz,
+}
+
+impl Step {
+    pub(super) fn run(self) -> Result<Done, Failure> {
+        match self {
+            Self::Fmt => quiet(&mut cargo(["fmt", "--all", "--check"])),
+            Self::Clippy => quiet(&mut cargo(CLIPPY)),
+            Self::Unit => tests(&UNIT),
+            Self::Docs => quiet(cargo(DOCS).env("RUSTDOCFLAGS", "-D warnings")),
+            Self::Scenarios => tests(&["--package", END_TO_END, "--test", "scenarios"]),
+            Self::E2e => tests(&["--package", END_TO_END, "--test", "e2e"]),
+            Self::Interop => {
+                let clients = devchain::interop_dir()?;
+                job::run(Command::new("node").arg("--test").current_dir(clients))?;
+                tests(&["--package", END_TO_END, "--test", "interop"])
+            }
+            Self::Features => features::check(),
+            Self::Sizes => sizes::check(),
+            Self::Package => package(),
+            Self::Fuzz => fuzz::run(),
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.to_possible_value().expect("no step is hidden").get_name())
+    }
+}
+
+fn quiet(command: &mut Command) -> Result<Done, Failure> {
+    job::run(command)?;
+    Ok(Done::Passed(Tally::default()))
+}
+
+/// The npm packages first: the chain is one of them, and what is missing is said before anything is built.
+fn tests(arguments: &[&str]) -> Result<Done, Failure> {
+    devchain::interop_dir()?;
+    tallied(cargo(["test"]).args(arguments)).map(Done::Passed)
+}
+
+/// One call for all: cargo then takes the crates from each other, not from the registry.
+fn package() -> Result<Done, Failure> {
+    let metadata = Metadata::read()?;
+    let published = metadata.published().flat_map(|name| ["--package", name]);
+    quiet(cargo(["package", "--no-verify", "--allow-dirty"]).args(published))
+}
+
+const END_TO_END: &str = "x402-tests";
+const CLIPPY: [&str; 7] =
+    ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
+const UNIT: [&str; 4] = ["--workspace", "--all-features", "--exclude", END_TO_END];
+const DOCS: [&str; 4] = ["doc", "--workspace", "--no-deps", "--all-features"];
