@@ -7,6 +7,8 @@ pub mod order;
 pub mod price;
 mod reply;
 pub mod scheme;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;
 mod timing;
 pub mod wire;
