@@ -153,3 +153,77 @@ fn known_kinds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Support
     });
     Ok(known.collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::wire::v2::SettlementResponse;
+
+    fn request(outer: u64, inner: u64) -> String {
+        json!({
+            "x402Version": outer,
+            "paymentPayload": {
+                "x402Version": inner, "scheme": "exact", "network": "base-sepolia", "payload": { "signature": "0x1b" },
+            },
+            "paymentRequirements": {
+                "scheme": "exact", "network": "base-sepolia", "maxAmountRequired": "1000",
+                "resource": "https://api.example.com/weather", "payTo": "0x3C", "maxTimeoutSeconds": 60, "asset": "0x03",
+            },
+        })
+        .to_string()
+    }
+
+    #[test]
+    fn the_payment_must_be_of_the_requests_version() {
+        let read = |outer, inner| serde_json::from_str::<FacilitatorRequest<'_>>(&request(outer, inner));
+        assert!(read(1, 1).unwrap().payment().is_ok());
+        assert_eq!(read(1, 3).unwrap().payment().unwrap_err(), Malformed::UnknownVersion);
+        assert_eq!(read(1, 2).unwrap().payment().unwrap_err(), Malformed::NotAPayment);
+        let error = read(2, 2).unwrap_err().to_string();
+        assert!(error.starts_with("paymentRequirements: "), "{error}");
+        assert!(read(3, 3).is_err());
+    }
+
+    #[test]
+    fn requests_show_no_payload() {
+        let request: FacilitatorRequest<'_> = serde_json::from_str(&request(1, 1)).unwrap();
+        let shown = format!("{request:?}");
+        assert!(shown.contains("base-sepolia") && !shown.contains("0x1b"), "{shown}");
+    }
+
+    #[test]
+    fn optional_members_of_answers_may_be_absent_or_null() {
+        let bare: VerifyResponse = serde_json::from_str(r#"{"isValid":true}"#).unwrap();
+        let nulls = r#"{"isValid":true,"invalidReason":null,"invalidMessage":null,"payer":null,
+            "extensions":null,"extra":null,"unknown":1}"#;
+        assert_eq!(serde_json::from_str::<VerifyResponse>(nulls).unwrap(), bare);
+        assert_eq!(serde_json::to_string(&bare).unwrap(), r#"{"isValid":true}"#);
+
+        let bare = r#"{"success":false,"transaction":"","network":""}"#;
+        let settled: SettlementResponse = serde_json::from_str(bare).unwrap();
+        let nulls = r#"{"success":false,"transaction":"","network":"","errorReason":null,"errorMessage":null,
+            "payer":null,"amount":null,"extensions":null,"extra":null,"unknown":1}"#;
+        assert_eq!(serde_json::from_str::<SettlementResponse>(nulls).unwrap(), settled);
+        assert_eq!(serde_json::to_string(&settled).unwrap(), bare);
+        assert!(serde_json::from_str::<SettlementResponse>(r#"{"success":true,"network":""}"#).is_err());
+    }
+
+    #[test]
+    fn old_and_new_facilitators_are_understood() {
+        let kinds = json!([
+            { "x402Version": 1, "scheme": "exact", "network": "base-sepolia", "extra": null },
+            { "x402Version": 3, "scheme": "exact", "network": "eip155:84532" },
+            { "x402Version": 2, "scheme": "exact", "network": "eip155:*" },
+        ]);
+        for supported in
+            [json!({ "kinds": kinds }), json!({ "kinds": kinds, "extensions": null, "signers": null })]
+        {
+            let supported: SupportedResponse = serde_json::from_value(supported).unwrap();
+            let networks: Vec<_> = supported.kinds.iter().map(|kind| kind.network.as_str()).collect();
+            assert_eq!(networks, ["base-sepolia", "eip155:*"]);
+            assert!(supported.extensions.is_empty() && supported.signers.is_empty());
+        }
+    }
+}

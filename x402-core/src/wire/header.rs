@@ -82,7 +82,7 @@ fn decode_text(header: &[u8], limit: usize) -> Result<Box<RawValue>, Malformed> 
         return Err(Malformed::HeaderTooLarge);
     }
     // Padding makes the length a multiple of four, so its length tells which form a text claims to be.
-    let engine = if header.len() % 4 == 0 { BASE64_STANDARD } else { BASE64_STANDARD_NO_PAD };
+    let engine = if header.len().is_multiple_of(4) { &BASE64_STANDARD } else { &BASE64_STANDARD_NO_PAD };
     let json = engine.decode(header).map_err(|_| Malformed::NotBase64)?;
     let json = String::from_utf8(json).map_err(|_| Malformed::NotJson)?;
     RawValue::from_string(json).map_err(|_| Malformed::NotJson)

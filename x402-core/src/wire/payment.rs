@@ -7,6 +7,7 @@ use super::{X402Version, scan, shape::Object, v1, v2};
 use crate::error::Malformed;
 
 /// The payment a client presented, in the dialect it chose.
+#[expect(clippy::large_enum_variant, reason = "the large one is the common one")]
 #[derive(Clone, Debug)]
 pub enum PaymentPayload {
     /// `X-PAYMENT` of version 1.
