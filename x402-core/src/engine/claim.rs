@@ -20,7 +20,7 @@ use crate::{
         Event, OpenRequest, Opened, Order, OrderId, OwnerToken, PaymentState, Presentation,
         StoreError, Terms, Verdict, judge,
     },
-    price::{PriceOption, Rule},
+    price::Rule,
     telemetry,
     wire::X402Version,
 };
@@ -30,8 +30,6 @@ pub(super) struct Claim {
     pub(super) payment: Arc<Payment>,
     pub(super) attempt: Attempt,
     pub(super) standing: Standing,
-    /// What the request would cost anew, should its payment turn out to be dead.
-    pub(super) own: Arc<[PriceOption]>,
 }
 
 impl std::fmt::Debug for Claim {
@@ -83,12 +81,12 @@ impl Engine {
     async fn claim(&self, claim: &Claim) -> Result<Claimed, Box<Reply>> {
         let (mut hold, mut order) = self.open(claim).await?;
         tracing::Span::current().record("order", tracing::field::display(order.id));
-        if claim.standing == Standing::OnlyToFinish
-            && matches!(order.state.payment, PaymentState::Verifying | PaymentState::Verified)
+        if let (Standing::OnlyToFinish(reason), PaymentState::Verifying | PaymentState::Verified) =
+            (&claim.standing, order.state.payment)
         {
-            // It lapsed between the look and the claim: nothing was charged, and it is too late to begin.
+            // Its holder let go of it between the look and the claim: nothing was charged, and it is too late to begin.
             hold.advance(Event::GivenUp).await.map_err(|error| store_failed(&error))?;
-            return Err(Box::new(self.challenge(&claim.attempt, &claim.own, Some(&RejectReason::NoMatchingTerms), None)));
+            return Err(self.refuse(&claim.attempt, reason, None).await);
         }
         match order.state.payment {
             PaymentState::Verifying | PaymentState::Verified => order = self.verify_held(claim, &mut hold).await?,
@@ -142,13 +140,13 @@ impl Engine {
                 Verdict::Wait => return Err(Box::new(replies::conflict(Conflict::InProgress, None, version))),
                 Verdict::Replay => return Err(self.replay(claim, &held).await?),
                 Verdict::Conflict(conflict) => return Err(Box::new(self.conflict(conflict, &held, version))),
-                Verdict::Failed => return Err(Box::new(self.failed(claim, &held))),
+                Verdict::Failed => return Err(Box::new(self.failed(claim, &held).await)),
                 Verdict::Expired => {
                     let reason = RejectReason::Expired {
                         valid_before: claim.payment.authorization.valid_before,
                         now,
                     };
-                    return Err(Box::new(self.challenge(&claim.attempt, &claim.own, Some(&reason), None)));
+                    return Err(self.refuse(&claim.attempt, &reason, None).await);
                 }
             }
         }
@@ -174,7 +172,7 @@ impl Engine {
 
     /// The stateful checks, unless they were made before the claim.
     async fn verify_held(&self, claim: &Claim, hold: &mut Hold) -> Result<Order, Box<Reply>> {
-        let verified = match claim.standing {
+        let verified = match &claim.standing {
             Standing::Verified => Ok(()),
             _ => self.verify(&claim.payment).await,
         };
@@ -186,11 +184,9 @@ impl Engine {
                 (RejectReason::NonceAlreadyUsed.code().to_owned(), reply)
             }
             Err(VerifyError::Rejected(reason)) => {
-                metrics::counter!(telemetry::REFUSALS, "reason" => telemetry::reason_label(&reason)).increment(1);
-                tracing::debug!(%reason, "payment refused");
                 let payer = Some(claim.payment.authorization.payer.as_str());
-                let reply = self.challenge(&claim.attempt, &claim.own, Some(&reason), payer);
-                (reason.code().to_owned(), reply)
+                let reply = self.refuse(&claim.attempt, &reason, payer).await;
+                (reason.code().to_owned(), *reply)
             }
             Err(VerifyError::Unavailable(error)) => {
                 tracing::error!(%error, "payment not verified");
@@ -206,7 +202,7 @@ impl Engine {
         hold.if_dropped(IfDropped::Release);
         match self.resolve(&claim.payment, hold).await {
             Ok(order) => Ok(order),
-            Err(unsettled) => Err(Box::new(self.unsettled_reply(claim, unsettled))),
+            Err(unsettled) => Err(Box::new(self.unsettled_reply(claim, unsettled).await)),
         }
     }
 
@@ -215,19 +211,19 @@ impl Engine {
         hold.if_dropped(IfDropped::Release);
         match self.settle(&claim.payment, hold).await {
             Ok(order) => Ok(order),
-            Err(unsettled) => Err(Box::new(self.unsettled_reply(claim, unsettled))),
+            Err(unsettled) => Err(Box::new(self.unsettled_reply(claim, unsettled).await)),
         }
     }
 
-    fn unsettled_reply(&self, claim: &Claim, unsettled: Unsettled) -> Reply {
+    async fn unsettled_reply(&self, claim: &Claim, unsettled: Unsettled) -> Reply {
         match unsettled {
-            Unsettled::Failed(order) => self.failed(claim, &order),
+            Unsettled::Failed(order) => self.failed(claim, &order).await,
             Unsettled::Unknown(why) => replies::unavailable(why),
         }
     }
 
     /// 402 for a settlement that failed; with a challenge only if the old authorization can do no more harm.
-    fn failed(&self, claim: &Claim, order: &Order) -> Reply {
+    async fn failed(&self, claim: &Claim, order: &Order) -> Reply {
         let (version, option) = (claim.version(), &order.terms.option);
         let reason = RejectReason::from_code(order.reason.as_deref().unwrap_or("unexpected_settle_error"));
         let code = match version {
@@ -242,7 +238,7 @@ impl Engine {
             version,
         );
         if order.dead {
-            let reply = self.challenge(&claim.attempt, &claim.own, Some(&reason), Some(&order.payer));
+            let reply = self.challenge(&claim.attempt, Some(&reason), Some(&order.payer)).await;
             replies::with_receipt(reply, &receipt, version)
         } else {
             replies::settlement_failed(&receipt, version)
