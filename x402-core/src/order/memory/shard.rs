@@ -88,6 +88,12 @@ impl Shard {
         forgotten
     }
 
+    /// How many orders it has room for.
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.table.capacity().max(self.queue.capacity())
+    }
+
     fn remove(&mut self, position: u32, forgotten: &mut Forgotten) {
         let (record, moved) = self.table.remove(position);
         if moved {
