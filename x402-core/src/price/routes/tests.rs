@@ -182,7 +182,8 @@ fn naive<'a>(routes: &[(&'a str, bool)], method: &str, path: &str, loose: bool) 
         let names = |method: &str| pattern.methods.iter().any(|known| **known == *method);
         // A rule of its own beats GET's for HEAD, where both patterns are equal.
         let own = names(method);
-        if !own && !(method == "HEAD" && names("GET")) {
+        let takes_gets = method == "HEAD" && names("GET");
+        if !own && !takes_gets {
             continue;
         }
         let Some(rank) = rank(&pattern.segments, &parts, loose) else { continue };
@@ -200,7 +201,7 @@ fn naive<'a>(routes: &[(&'a str, bool)], method: &str, path: &str, loose: bool) 
 fn rank(segments: &[Segment], parts: &[&str], loose: bool) -> Option<Vec<u8>> {
     match (segments, parts) {
         ([], []) => Some(vec![]),
-        ([Segment::Wildcard(_)], rest) if loose || rest.join("/") != "" => {
+        ([Segment::Wildcard(_)], rest) if loose || !rest.join("/").is_empty() => {
             (!rest.is_empty()).then(|| vec![2])
         }
         ([Segment::Literal(text), segments @ ..], [part, parts @ ..]) if **text == **part => {
@@ -264,6 +265,15 @@ proptest! {
                 };
                 prop_assert!(safe, "{routes:?}: {method} {path}, read as {reading}, is {pattern}: {}", word(&lookup));
             }
+        }
+    }
+
+    #[test]
+    fn any_text_is_answered(pattern in "\\PC{0,20}", path in "[/%.a2eEfF\\PC]{0,30}", method in "\\PC{0,5}") {
+        let _ = try_prices(&[(&format!("GET /{pattern}"), true), (&pattern, false)]);
+        let prices = prices(&[("GET /a/{b}", true), ("* /{*c}", true)]);
+        if let Lookup::Priced(rule) = prices.lookup(&method, &path) {
+            let _ = rule.params(&path);
         }
     }
 
