@@ -126,6 +126,22 @@ fn a_rejected_order_is_soon_forgotten() {
 }
 
 #[test]
+fn equal_terms_are_kept_once() {
+    let store = MemoryStore::new();
+    let payments = payments(&store);
+    let mut seen = std::collections::HashSet::new();
+    for number in 0..1_000 {
+        // Every request brings a copy of its own.
+        let request = payments.request(number);
+        assert!(is_new(&store.inner.open(&request, payments.now)));
+        let order = store.inner.shard(&request.key).unwrap().find(&request.key, payments.now).unwrap();
+        assert_eq!(order.terms, request.terms);
+        seen.insert(Arc::as_ptr(&order.terms));
+    }
+    assert!(seen.len() <= SHARDS);
+}
+
+#[test]
 fn memory_returns_when_orders_go() {
     let store = MemoryStore::new();
     let payments = payments(&store);
