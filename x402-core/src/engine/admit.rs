@@ -9,11 +9,11 @@ use crate::{
     facilitator::{Payment, VerifyError},
     order::{Order, PaymentState},
     price::{PriceOption, RulePrice},
-    quote::{QuoteCheck, QuoteScope},
+    quote::QuoteCheck,
     scheme::{Authorization, Proof},
     telemetry,
     terms::{self, Comparison},
-    wire::{PaymentPayload, Presented, decode_payment, v2::ResourceInfo},
+    wire::{PaymentPayload, Presented, decode_payment},
 };
 
 /// What becomes of a request whose payment was looked at.
@@ -78,7 +78,7 @@ impl Engine {
             }
             standing = Standing::OnlyToFinish(reason);
         }
-        let payment = self.payment(&attempt, presented, option, authorization);
+        let payment = Self::payment(&attempt, presented, option, authorization);
         if let Standing::Good = standing {
             standing = match self.prove(&payment).await {
                 Ok(standing) => standing,
@@ -119,29 +119,18 @@ impl Engine {
 
     fn open_quote(&self, attempt: &Attempt, presented: &Presented) -> QuoteCheck {
         let PaymentPayload::V2(payment) = &presented.payment else { return QuoteCheck::Absent };
-        let scope = QuoteScope {
-            origin: self.prices.origin(),
-            route: &attempt.rule.pattern,
-            method: &attempt.method,
-            path: &attempt.path,
-            query: attempt.query.as_deref(),
-        };
+        let scope = attempt.rule.scope(&attempt.method, &attempt.path, attempt.query.as_deref());
         let (now, skew) = (self.shared.clock.now(), self.shared.settings.clock_skew);
         self.shared.sealer.open(&scope, &payment.accepted, now, skew)
     }
 
     fn payment(
-        &self,
         attempt: &Attempt,
         presented: Presented,
         option: PriceOption,
         authorization: Authorization,
     ) -> Payment {
-        let resource = ResourceInfo {
-            url: crate::challenge::resource_url(self.prices.origin(), &attempt.path),
-            ..attempt.rule.resource.clone()
-        };
-        Payment::new(presented, option, resource, authorization)
+        Payment::new(presented, option, attempt.rule.resource_info(&attempt.path), authorization)
     }
 
     /// Proves the signature: locally, by bytes that were proved before, or by asking the facilitator before anything is
@@ -158,7 +147,11 @@ impl Engine {
                 }
                 // The window is looked at first where a stranger could make us ask for nothing.
                 let now = self.shared.clock.now();
-                self.shared.settings.window.check(&payment.authorization, now).map_err(VerifyError::Rejected)?;
+                self.shared
+                    .settings
+                    .window
+                    .check(&payment.authorization, now)
+                    .map_err(VerifyError::Rejected)?;
                 self.verify(payment).await.map(|()| Standing::Verified)
             }
         }
@@ -185,7 +178,6 @@ impl Engine {
             Box::new(replies::unavailable(Unavailable::Store))
         })
     }
-
 }
 
 /// An order that somebody is working on, or that money was or may have been moved for.
@@ -193,6 +185,8 @@ fn must_finish(order: &Order) -> bool {
     match order.state.payment {
         PaymentState::Verifying | PaymentState::Verified => order.leased_until.is_some(),
         PaymentState::Rejected | PaymentState::Expired => false,
-        PaymentState::Settling | PaymentState::Unresolved | PaymentState::Settled | PaymentState::Failed => true,
+        PaymentState::Settling | PaymentState::Unresolved | PaymentState::Settled | PaymentState::Failed => {
+            true
+        }
     }
 }

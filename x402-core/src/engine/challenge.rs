@@ -10,7 +10,6 @@ use crate::{
     error::{RejectReason, Unavailable},
     head::RequestHead,
     price::{PriceOption, Rule, RulePrice},
-    quote::QuoteScope,
 };
 
 impl Engine {
@@ -36,11 +35,14 @@ impl Engine {
             Err(error) => return replies::unavailable(error),
         };
         let rule = &attempt.rule;
-        let (method, path, query) = (attempt.method.as_str(), attempt.path.as_str(), attempt.query.as_deref());
+        let (method, path, query) =
+            (attempt.method.as_str(), attempt.path.as_str(), attempt.query.as_deref());
         match &rule.price {
-            RulePrice::Fixed(fixed) => self.render(&fixed.challenge, rule, method, path, query, reason, payer),
+            RulePrice::Fixed(fixed) => {
+                self.render(&fixed.challenge, rule, method, path, query, reason, payer)
+            }
             RulePrice::Dynamic(_) => {
-                let template = ChallengeTemplate::for_rule(self.prices.origin(), rule, &options);
+                let template = rule.challenge(&options);
                 self.render(&template, rule, method, path, query, reason, payer)
             }
         }
@@ -54,7 +56,8 @@ impl Engine {
         };
         let computed = attempt.own.get_or_try_init(|| async {
             let facts = attempt.facts.clone().unwrap_or_default();
-            let price = pricer.price(facts).await.and_then(|price| self.prices.resolve(&price, &attempt.rule));
+            let price =
+                pricer.price(facts).await.and_then(|price| Ok(self.prices.resolve(&price, &attempt.rule)?));
             price.map(Arc::from).map_err(|error| {
                 tracing::error!(route = %attempt.rule.pattern, %error, "price not computed");
                 Unavailable::Price
@@ -78,11 +81,11 @@ impl Engine {
             status: 402,
             reason,
             payer,
-            scope: QuoteScope { origin: self.prices.origin(), route: &rule.pattern, method, path, query },
+            scope: rule.scope(method, path, query),
             sealer: &self.shared.sealer,
-            lifetime: self.shared.settings.quote_lifetime,
+            lifetime: self.shared.settings.quote_lifetime.get(),
             now: self.shared.clock.now(),
-            entropy: entropy::bytes(),
+            entropy: entropy::draw(),
         })
     }
 }

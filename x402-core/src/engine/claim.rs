@@ -17,8 +17,8 @@ use crate::{
     error::{Conflict, RejectReason, Unavailable},
     facilitator::{Payment, VerifyError},
     order::{
-        Event, OpenRequest, Opened, Order, OrderId, OwnerToken, PaymentState, Presentation,
-        StoreError, Terms, Verdict, judge,
+        Event, OpenRequest, Opened, Order, OrderId, OwnerToken, PaymentState, Presentation, StoreError,
+        Terms, Verdict, judge,
     },
     price::Rule,
     telemetry,
@@ -89,12 +89,16 @@ impl Engine {
             return Err(self.refuse(&claim.attempt, reason, None).await);
         }
         match order.state.payment {
-            PaymentState::Verifying | PaymentState::Verified => order = self.verify_held(claim, &mut hold).await?,
+            PaymentState::Verifying | PaymentState::Verified => {
+                order = self.verify_held(claim, &mut hold).await?
+            }
             PaymentState::Unresolved => order = self.resolve_held(claim, &mut hold).await?,
             _ => {}
         }
         if self.timing(&claim.attempt.rule) == SettleTiming::BeforeHandler && !order.is_settled() {
-            hold.advance(Event::SettleStarted { response: None }).await.map_err(|error| store_failed(&error))?;
+            hold.advance(Event::SettleStarted { response: None })
+                .await
+                .map_err(|error| store_failed(&error))?;
             order = self.settle_held(claim, &mut hold).await?;
         }
         if order.is_settled() {
@@ -119,8 +123,12 @@ impl Engine {
             let now = shared.clock.now();
             let held = match shared.store.open(&request, now).await.map_err(|error| store_failed(&error))? {
                 Opened::New(lease, order) | Opened::Resumed(lease, order) => {
-                    let hold =
-                        Hold::new(Arc::clone(&shared.store), Arc::clone(&shared.clock), lease, settings.lease);
+                    let hold = Hold::new(
+                        Arc::clone(&shared.store),
+                        Arc::clone(&shared.clock),
+                        lease,
+                        settings.lease,
+                    );
                     return Ok((hold, order));
                 }
                 Opened::Held(order) => order,
@@ -137,15 +145,15 @@ impl Engine {
                     sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
-                Verdict::Wait => return Err(Box::new(replies::conflict(Conflict::InProgress, None, version))),
+                Verdict::Wait => {
+                    return Err(Box::new(replies::conflict(Conflict::InProgress, None, version)));
+                }
                 Verdict::Replay => return Err(self.replay(claim, &held).await?),
                 Verdict::Conflict(conflict) => return Err(Box::new(self.conflict(conflict, &held, version))),
                 Verdict::Failed => return Err(Box::new(self.failed(claim, &held).await)),
                 Verdict::Expired => {
-                    let reason = RejectReason::Expired {
-                        valid_before: claim.payment.authorization.valid_before,
-                        now,
-                    };
+                    let reason =
+                        RejectReason::Expired { valid_before: claim.payment.authorization.valid_before, now };
                     return Err(self.refuse(&claim.attempt, &reason, None).await);
                 }
             }
@@ -155,18 +163,24 @@ impl Engine {
     fn open_request(&self, claim: &Claim) -> OpenRequest {
         let authorization = &claim.payment.authorization;
         let settings = &self.shared.settings;
-        let [id, owner] = entropy::halves();
+        let (id, owner) = halves(entropy::draw());
         OpenRequest {
             id: OrderId::new(id),
             key: authorization.key,
             payment_id: None,
             fingerprint: claim.attempt.fingerprint,
             digest: authorization.digest,
-            terms: Arc::new(Terms::new(Arc::clone(&claim.attempt.rule.pattern), claim.payment.option.clone())),
+            terms: Arc::new(Terms::new(
+                Arc::clone(&claim.attempt.rule.pattern),
+                claim.payment.option.clone(),
+            )),
             payer: Arc::from(authorization.payer.as_str()),
             owner: OwnerToken::new(owner),
             lease: settings.lease,
-            keep_until: authorization.valid_before.after(settings.clock_skew).after(settings.settlement_window),
+            keep_until: authorization
+                .valid_before
+                .after(settings.clock_skew)
+                .after(settings.settlement_window),
         }
     }
 
@@ -193,7 +207,9 @@ impl Engine {
                 ("verifier_unavailable".to_owned(), replies::unavailable(Unavailable::Facilitator))
             }
         };
-        hold.advance(Event::VerifyRejected { reason: code.into() }).await.map_err(|error| store_failed(&error))?;
+        hold.advance(Event::VerifyRejected { reason: code.into() })
+            .await
+            .map_err(|error| store_failed(&error))?;
         Err(Box::new(reply))
     }
 
@@ -247,7 +263,9 @@ impl Engine {
 
     /// The kept response of a settled order, if the request may have it and it is still there.
     async fn kept(&self, claim: &Claim, order: &Order) -> Result<Option<Reply>, Box<Reply>> {
-        let Some(settlement) = order.settlement.as_ref().filter(|_| order.response_kept && claim.attempt.replayable) else {
+        let Some(settlement) =
+            order.settlement.as_ref().filter(|_| order.response_kept && claim.attempt.replayable)
+        else {
             return Ok(None);
         };
         let response = self.shared.store.response(&order.key).await.map_err(|error| store_failed(&error))?;
@@ -282,6 +300,11 @@ impl Engine {
     pub(super) fn timing(&self, rule: &Rule) -> SettleTiming {
         rule.settle.unwrap_or(self.shared.settings.settle)
     }
+}
+
+fn halves(random: [u8; 32]) -> ([u8; 16], [u8; 16]) {
+    let (first, second) = random.split_at(16);
+    (first.try_into().expect("16 of 32 bytes"), second.try_into().expect("16 of 32 bytes"))
 }
 
 /// 503, and a line for the operator.
