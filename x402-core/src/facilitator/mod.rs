@@ -13,7 +13,6 @@ mod witness;
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 #[cfg(feature = "http-facilitator")]
-#[cfg_attr(docsrs, doc(cfg(feature = "http-facilitator")))]
 pub use self::http::{FACILITATOR_URL, HttpFacilitator, PUBLIC_TEST_FACILITATOR};
 pub use self::{
     error::{SettleError, VerifyError},

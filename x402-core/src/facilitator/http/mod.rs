@@ -1,6 +1,7 @@
 //! A remote facilitator over HTTP.
 
 mod address;
+mod ask;
 mod exchange;
 mod fault;
 mod reason;
@@ -10,24 +11,9 @@ use std::{env, fmt, time::Duration};
 
 use reqwest::Client;
 use rustls::ClientConfig;
-use serde::Serialize;
 
-use self::{
-    address::Address,
-    exchange::{Answer, exchange, get, post},
-    fault::{Fault, FaultAt},
-    reason::SETTLEMENT_PENDING,
-    verdict::{NotVerified, Settled},
-};
-use super::{BoxFuture, Facilitator, Payment, SettleError, Settlement, VerifyError};
-use crate::{
-    error::{BoxError, ConfigError, RejectReason},
-    price::PriceOption,
-    wire::{
-        PaymentRequirements,
-        facilitator::{FacilitatorRequest, SupportedKind, SupportedResponse},
-    },
-};
+use self::address::Address;
+use crate::{error::ConfigError, price::PriceOption};
 
 /// A facilitator reached over HTTP: verifies and settles without a node, keys or gas of one's own.
 ///
@@ -52,8 +38,8 @@ use crate::{
 ///
 /// # When it does not answer
 ///
-/// Nothing is sent twice. A verification that brings no answer is [unavailable](VerifyError::Unavailable). A
-/// settlement that brings none is [unresolved](SettleError::Unresolved) unless no connection was made: it may
+/// Nothing is sent twice. A verification that brings no answer is [unavailable](super::VerifyError::Unavailable). A
+/// settlement that brings none is [unresolved](super::SettleError::Unresolved) unless no connection was made: it may
 /// have been sent to the chain. One exception is the protocol's own: a settlement told to be pending is
 /// asked for again once, with the same body, a second later.
 ///
@@ -124,7 +110,7 @@ impl HttpFacilitator {
     /// Whether this facilitator is known not to serve one of the options, told from its name alone.
     ///
     /// The public test facilitator serves test networks only. Any other one is asked at start, by
-    /// [`preflight`](Facilitator::preflight).
+    /// [`preflight`](super::Facilitator::preflight).
     ///
     /// # Errors
     /// [`ConfigError`] naming the option's network and what to do.
@@ -153,101 +139,9 @@ impl HttpFacilitator {
             }
             Ok(url) => Self::new(&url),
             Err(env::VarError::NotPresent) => Self::new(PUBLIC_TEST_FACILITATOR),
-            Err(error @ env::VarError::NotUnicode(_)) => {
-                // The error's own words would repeat the value.
-                drop(error);
-                Err(ConfigError::new(FACILITATOR_URL, "is not text"))
-            }
+            // The error's own words would repeat the value.
+            Err(env::VarError::NotUnicode(_)) => Err(ConfigError::new(FACILITATOR_URL, "is not text")),
         }
-    }
-
-    async fn ask_to_verify(&self, payment: &Payment) -> Result<(), VerifyError> {
-        let requirements = payment.requirements().ok_or_else(|| VerifyError::Rejected(unnamed_network()))?;
-        let request = post(&self.client, &self.address, "verify", body(payment, &requirements));
-        let answer = exchange(request, self.verify_timeout).await;
-        match answer.map_err(NotVerified::Fault).and_then(|answer| verdict::verified(&answer, payment)) {
-            Ok(()) => Ok(()),
-            Err(NotVerified::Rejected(reason)) => Err(VerifyError::Rejected(reason)),
-            Err(NotVerified::Fault(fault)) => Err(VerifyError::Unavailable(self.report(fault))),
-        }
-    }
-
-    async fn ask_to_settle(&self, payment: &Payment) -> Result<Settlement, SettleError> {
-        let Some(requirements) = payment.requirements() else {
-            return Err(SettleError::Rejected { reason: unnamed_network(), transaction: None });
-        };
-        let body = body(payment, &requirements);
-        match self.settle_once(body.clone(), payment, &requirements).await {
-            Settled::Pending { transaction } => {
-                tokio::time::sleep(REPEAT_AFTER).await;
-                let again = self.settle_once(body, payment, &requirements).await;
-                self.conclude(after_pending(again, transaction))
-            }
-            first => self.conclude(first),
-        }
-    }
-
-    async fn settle_once(
-        &self,
-        body: Vec<u8>,
-        payment: &Payment,
-        requirements: &PaymentRequirements,
-    ) -> Settled {
-        let request = post(&self.client, &self.address, "settle", body);
-        match exchange(request, self.settle_timeout).await {
-            Ok(answer) => verdict::settled(&answer, payment, network_of(requirements)),
-            Err(fault) => Settled::Unclear { transaction: None, fault },
-        }
-    }
-
-    fn conclude(&self, settled: Settled) -> Result<Settlement, SettleError> {
-        match settled {
-            Settled::Moved(settlement) => Ok(settlement),
-            Settled::Rejected { reason, transaction, fault } => {
-                if let Some(fault) = fault {
-                    self.report(fault);
-                }
-                Err(SettleError::Rejected { reason, transaction })
-            }
-            Settled::Unclear { transaction: None, fault } if fault.nothing_was_sent() => {
-                Err(SettleError::Unavailable(self.report(fault)))
-            }
-            Settled::Unclear { transaction, fault } => {
-                Err(SettleError::Unresolved { transaction, source: self.report(fault) })
-            }
-            Settled::Pending { transaction } => {
-                let fault = Fault::Trouble(SETTLEMENT_PENDING.to_owned());
-                Err(SettleError::Unresolved { transaction: Some(transaction), source: self.report(fault) })
-            }
-        }
-    }
-
-    async fn ask_what_it_supports(&self) -> Result<Vec<SupportedKind>, VerifyError> {
-        let answer = exchange(get(&self.client, &self.address, "supported"), self.verify_timeout).await;
-        let supported = answer.and_then(|answer: Answer| answer.result::<SupportedResponse>());
-        supported.map(|response| response.kinds).map_err(|fault| VerifyError::Unavailable(self.report(fault)))
-    }
-
-    /// Makes an error of a fault, and tells the operator where only they can help.
-    fn report(&self, fault: Fault) -> BoxError {
-        if fault.needs_the_operator() {
-            tracing::error!(facilitator = self.origin(), %fault, "facilitator's answer cannot be used");
-        }
-        Box::new(FaultAt { origin: self.origin().to_owned(), fault })
-    }
-}
-
-impl Facilitator for HttpFacilitator {
-    fn verify<'a>(&'a self, payment: &'a Payment) -> BoxFuture<'a, Result<(), VerifyError>> {
-        Box::pin(self.ask_to_verify(payment))
-    }
-
-    fn settle<'a>(&'a self, payment: &'a Payment) -> BoxFuture<'a, Result<Settlement, SettleError>> {
-        Box::pin(self.ask_to_settle(payment))
-    }
-
-    fn supported(&self) -> BoxFuture<'_, Result<Vec<SupportedKind>, VerifyError>> {
-        Box::pin(self.ask_what_it_supports())
     }
 }
 
@@ -261,46 +155,6 @@ impl fmt::Debug for HttpFacilitator {
     }
 }
 
-/// What is known after a settlement told to be pending was asked for again.
-///
-/// Once a transaction is known to be out, only its own failure is one: anything else leaves the question open.
-fn after_pending(again: Settled, first: String) -> Settled {
-    match again {
-        Settled::Rejected { reason: RejectReason::NonceAlreadyUsed, fault, .. } => {
-            Settled::Rejected { reason: RejectReason::NonceAlreadyUsed, transaction: Some(first), fault }
-        }
-        Settled::Rejected { reason, transaction, fault } if transaction.as_ref() != Some(&first) => {
-            let fault = fault.unwrap_or_else(|| Fault::Trouble(reason.code().to_owned()));
-            Settled::Unclear { transaction: Some(first), fault }
-        }
-        Settled::Unclear { transaction, fault } => {
-            Settled::Unclear { transaction: Some(transaction.unwrap_or(first)), fault }
-        }
-        clear => clear,
-    }
-}
-
-fn body(payment: &Payment, requirements: &PaymentRequirements) -> Vec<u8> {
-    json(&FacilitatorRequest::new(&payment.presented.json, requirements))
-}
-
-fn json(message: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(message).expect("messages are plain data")
-}
-
-/// The network in the dialect it was asked in.
-fn network_of(requirements: &PaymentRequirements) -> &str {
-    match requirements {
-        PaymentRequirements::V1(terms) => &terms.network,
-        PaymentRequirements::V2(terms) => &terms.network,
-    }
-}
-
-/// A version 1 payment on a network that version 1 has no name for.
-fn unnamed_network() -> RejectReason {
-    RejectReason::Other("invalid_network".into())
-}
-
 /// The public facilitator of the protocol's makers: no account, [test networks](HttpFacilitator::serves_by_name) only.
 pub const PUBLIC_TEST_FACILITATOR: &str = "https://x402.org/facilitator";
 /// The environment variable that names a facilitator's base address.
@@ -311,4 +165,6 @@ const TEST_NETWORKS: [&str; 2] = ["eip155:84532", "solana:EtWTRABZaYq6iMfeYKouRu
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const VERIFY_TIMEOUT: Duration = Duration::from_secs(5);
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(30);
-const REPEAT_AFTER: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests;

@@ -23,7 +23,7 @@ pub(super) fn blame(code: &str) -> Blame {
         Blame::Used
     } else if ends_with(MERCHANT) {
         Blame::Merchant
-    } else if ends_with(FACILITATOR) || is_failed_work(name) {
+    } else if ends_with(FACILITATOR) || is_unfinished(name) {
         Blame::Facilitator
     } else {
         Blame::Payment
@@ -54,10 +54,11 @@ fn name(code: &str) -> &str {
     code.split(':').next().unwrap_or(code).trim()
 }
 
-/// `..failed_to_get_balance` is the node's trouble, `..failed_to_parse_signature` the payer's.
-fn is_failed_work(name: &str) -> bool {
+/// `..failed_to_get_balance` is the node's trouble, `..failed_to_parse_signature` the payer's. Words of waiting in a
+/// code that nobody knows say that the end is not known either.
+fn is_unfinished(name: &str) -> bool {
     (name.contains("failed_to_") && !name.ends_with("failed_to_parse_signature"))
-        || name.contains("confirmation_")
+        || ["confirm", "pending", "timed_out", "timeout"].iter().any(|word| name.contains(word))
 }
 
 pub(super) const SETTLEMENT_PENDING: &str = "settlement_pending";
@@ -84,10 +85,7 @@ const FACILITATOR: &[&str] = &[
     "block_height_exceeded",
     "node_failure",
     "rpc_read_failed",
-    SETTLEMENT_PENDING,
     "state_read_failed",
-    "timed_out",
-    "transfer_not_confirmed",
     "unexpected_settle_error",
     "unexpected_verify_error",
     "unknown_error",
@@ -135,6 +133,7 @@ mod tests {
             ("settle_exact_svm_block_height_exceeded", Facilitator),
             ("settlement_pending", Facilitator),
             ("post_settlement_transfer_not_confirmed", Facilitator),
+            ("broadcast_timeout_of_tomorrow", Facilitator),
         ] {
             assert_eq!(blame(code), expected, "{code}");
         }
