@@ -59,7 +59,6 @@ pub struct Engine {
 
 impl Engine {
     /// Starts to configure an engine for a price table.
-    #[must_use]
     pub fn builder(prices: Prices) -> EngineBuilder {
         EngineBuilder::new(prices)
     }
