@@ -1,7 +1,7 @@
 //! What adapters have in common, free of any framework's types.
 //!
-//! An adapter shows the engine a request's head, runs the handler of the [`Ticket`](crate::engine::Ticket) it is
-//! given, and turns [`Reply`] and [`Release`](crate::engine::Release) into its framework's responses. The few
+//! An adapter shows the engine a request's head, runs the handler of the [`Ticket`](crate::Ticket) it is
+//! given, and turns [`Reply`] and [`Release`](crate::Release) into its framework's responses. The few
 //! decisions left are made here, so that adapters cannot drift apart.
 
 use std::{

@@ -1,5 +1,6 @@
 //! The x402 paywall engine, free of any framework and chain library.
 
+pub mod adapter;
 pub mod challenge;
 mod engine;
 pub(crate) mod entropy;

@@ -7,7 +7,7 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
     header::{CONTENT_TYPE, VARY},
 };
-use x402_core::{Reply, adapter, engine::Release};
+use x402_core::{Release, Reply, adapter};
 
 use crate::ResponseBody;
 
