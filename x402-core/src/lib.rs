@@ -14,7 +14,7 @@ mod reply;
 pub mod scheme;
 pub mod telemetry;
 mod terms;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod time;
 mod timing;

@@ -62,7 +62,8 @@ async fn a_lost_answer_is_found_on_the_chain() {
 async fn an_unknown_outcome_is_503_and_the_same_payment_finishes_it() {
     for timing in TIMINGS {
         for moved in [true, false] {
-            let world = World::with(|builder| builder.settle(timing).resolve_within(Duration::from_millis(1)));
+            let world =
+                World::with(|builder| builder.settle(timing).resolve_within(Duration::from_millis(1)));
             let request = Request::get("/weather/oslo");
             let payment = world.pay(&request).await;
             world.facilitator.next_settle(SettleAnswer::Unresolved { moved });
