@@ -93,7 +93,9 @@ impl Shared {
     /// Says once that a request came through two paywalls.
     pub(crate) fn warn_of_two(&self) {
         if !self.warned.swap(true, Ordering::Relaxed) {
-            tracing::warn!("a paid request meets a second paywall, which lets it pass; a route needs one price only");
+            tracing::warn!(
+                "a paid request meets a second paywall, which lets it pass; a route needs one price only"
+            );
         }
     }
 }

@@ -32,7 +32,9 @@ where
 {
     let ticket = match engine.admit(attempt).await {
         Admission::Enter(ticket) => ticket,
-        Admission::Reply(reply) => return Ok(request.into_response(into_response(reply)).map_into_right_body()),
+        Admission::Reply(reply) => {
+            return Ok(request.into_response(into_response(reply)).map_into_right_body());
+        }
     };
     let method = request.method().clone();
     request.extensions_mut().insert(ticket.context().clone());
@@ -90,7 +92,12 @@ impl<B: MessageBody + 'static> Handled<B> {
             BodySize::Stream => None,
         };
         let Some(length) = length.filter(|length| *length <= limit && status < 400) else {
-            return Self { request, head, body: HandledBody::Inner(body), outcome: Outcome::streaming(status) };
+            return Self {
+                request,
+                head,
+                body: HandledBody::Inner(body),
+                outcome: Outcome::streaming(status),
+            };
         };
         if length == 0 {
             let outcome = Outcome::complete(status, owned(head.headers()), Bytes::new());

@@ -59,7 +59,8 @@ pub fn is_bodiless(method: &str, status: u16) -> bool {
 
 /// The `Vary` value to add to those a handler set, if something is missing.
 pub fn missing_vary<'a>(set: impl Iterator<Item = &'a [u8]>, wanted: &Bytes) -> Option<Bytes> {
-    let set: Vec<&[u8]> = set.flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii).collect();
+    let set: Vec<&[u8]> =
+        set.flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii).collect();
     if set.contains(&b"*".as_slice()) {
         return None;
     }

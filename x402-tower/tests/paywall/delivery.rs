@@ -97,7 +97,8 @@ async fn bodies_that_are_not_sent_count_as_delivered() {
     for (method, status) in [("HEAD", 200), ("GET", 204), ("GET", 304), ("GET", 200)] {
         let facilitator = FakeFacilitator::new();
         let service = behind(&facilitator, move |_| async move {
-            let body = if status == 200 && method == "GET" { Frames::default().sized(0) } else { Frames::default() };
+            let body =
+                if status == 200 && method == "GET" { Frames::default().sized(0) } else { Frames::default() };
             Response::builder().status(status).body(body).unwrap()
         });
         let header = payment(&service, "/paid", &TestPayer::new("alice")).await;

@@ -12,7 +12,7 @@ use x402_tower::{
     core::testing::{FakeFacilitator, SettleAnswer, TestPayer, VerifyAnswer},
 };
 
-use crate::support::{Frames, behind, get, payment, paying, paywall, settle_down, text, with};
+use crate::support::{Frames, behind, get, paying, payment, paywall, settle_down, text, with};
 
 fn ok(body: &'static str) -> Response<Full<Bytes>> {
     Response::new(Full::new(Bytes::from_static(body.as_bytes())))
@@ -42,7 +42,10 @@ async fn a_paid_request_reaches_its_handler_and_gets_a_receipt() {
     assert_ne!(headers["payment-response"], "forged");
     assert_eq!(headers.get_all("payment-response").iter().count(), 1);
     assert!(!headers.contains_key("idempotent-replayed"));
-    assert_eq!(headers.get_all("vary").iter().collect::<Vec<_>>(), ["accept, x-payment", "PAYMENT-SIGNATURE"]);
+    assert_eq!(
+        headers.get_all("vary").iter().collect::<Vec<_>>(),
+        ["accept, x-payment", "PAYMENT-SIGNATURE"]
+    );
     assert_eq!(text(response).await.to_lowercase(), alice.address().to_string().to_lowercase());
     assert_eq!(facilitator.transfers().len(), 1);
 }
@@ -167,13 +170,13 @@ async fn bodies_that_break_or_lie_about_their_length_are_500_and_free() {
     let facilitator = FakeFacilitator::new();
     let alice = TestPayer::new("alice");
     for length in [6, 9] {
-        let service =
-            behind(&facilitator, move |_| async move { Response::new(Frames::stream(["abc", "defg"]).sized(length)) });
+        let service = behind(&facilitator, move |_| async move {
+            Response::new(Frames::stream(["abc", "defg"]).sized(length))
+        });
         let header = payment(&service, "/paid", &alice).await;
         assert_eq!(service.oneshot(paying("/paid", &header)).await.unwrap().status(), 500);
     }
-    let service =
-        behind(&facilitator, |_| async { Response::new(Frames::stream(["abc"]).fails().sized(7)) });
+    let service = behind(&facilitator, |_| async { Response::new(Frames::stream(["abc"]).fails().sized(7)) });
     let header = payment(&service, "/paid", &alice).await;
     assert_eq!(service.oneshot(paying("/paid", &header)).await.unwrap().status(), 500);
     assert_eq!(facilitator.settle_calls(), 0);
@@ -196,7 +199,8 @@ async fn trailers_of_a_collected_body_are_sent() {
 #[tokio::test]
 async fn the_inner_of_two_paywalls_lets_a_paid_request_pass() {
     let facilitator = FakeFacilitator::new();
-    let inner = paywall(&facilitator).layer(service_fn(async |_| Ok::<_, std::convert::Infallible>(ok("paid once"))));
+    let inner =
+        paywall(&facilitator).layer(service_fn(async |_| Ok::<_, std::convert::Infallible>(ok("paid once"))));
     let service = paywall(&facilitator).layer(inner);
     let challenge = service.clone().oneshot(get("/paid")).await.unwrap();
     let header = TestPayer::new("alice").pay_v2(challenge.headers()["payment-required"].as_bytes());

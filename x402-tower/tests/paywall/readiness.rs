@@ -18,7 +18,7 @@ use x402_tower::{
     core::testing::{FakeFacilitator, TestPayer},
 };
 
-use crate::support::{Answer, engine, get, payment, paying};
+use crate::support::{Answer, engine, get, paying, payment};
 
 fn limited(
     facilitator: &FakeFacilitator,
@@ -26,7 +26,8 @@ fn limited(
 ) -> impl Service<Request<Empty<Bytes>>, Response = Answer<Full<Bytes>>, Error = Infallible, Future: Send>
 + Clone
 + Send
-+ 'static {
++ 'static
++ use<> {
     let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::clone(most));
     let handler = service_fn(move |_| {
         let (running, most) = (Arc::clone(&running), Arc::clone(&most));
@@ -51,7 +52,8 @@ async fn early_replies_give_their_place_back() {
     // While the services of refused requests live on, others get their turn.
     let mut other = service.clone();
     let free = async { other.ready().await.unwrap().call(get("/free")).await.unwrap() };
-    let response = tokio::time::timeout(Duration::from_secs(5), free).await.expect("nobody holds the only place");
+    let response =
+        tokio::time::timeout(Duration::from_secs(5), free).await.expect("nobody holds the only place");
     assert_eq!(response.status(), 200);
 }
 
@@ -70,7 +72,8 @@ async fn one_place_admits_one_handler_at_a_time_and_all_in_the_end() {
         calls.push(tokio::spawn(service.clone().oneshot(request)));
     }
     for (number, call) in calls.into_iter().enumerate() {
-        let response = tokio::time::timeout(Duration::from_secs(20), call).await.expect("no deadlock").unwrap().unwrap();
+        let response =
+            tokio::time::timeout(Duration::from_secs(20), call).await.expect("no deadlock").unwrap().unwrap();
         assert_eq!(response.status(), if number % 3 == 1 { 402 } else { 200 });
     }
     assert_eq!(most.load(Ordering::SeqCst), 1);

@@ -44,7 +44,13 @@ pub(crate) type Answer<B> = Response<ResponseBody<B>>;
 pub(crate) fn behind<F, Fut, ResB>(
     facilitator: &FakeFacilitator,
     handler: F,
-) -> PaywallService<impl Service<Request<Empty<Bytes>>, Response = Response<ResB>, Error = Infallible, Future: Send> + Clone + Send + 'static>
+) -> PaywallService<
+    impl Service<Request<Empty<Bytes>>, Response = Response<ResB>, Error = Infallible, Future: Send>
+    + Clone
+    + Send
+    + 'static
+    + use<F, Fut, ResB>,
+>
 where
     F: Fn(Request<Empty<Bytes>>) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = Response<ResB>> + Send,
@@ -60,7 +66,11 @@ pub(crate) fn get(path: &str) -> Request<Empty<Bytes>> {
     Request::get(path).body(Empty::new()).unwrap()
 }
 
-pub(crate) fn with(mut request: Request<Empty<Bytes>>, name: &'static str, value: &[u8]) -> Request<Empty<Bytes>> {
+pub(crate) fn with(
+    mut request: Request<Empty<Bytes>>,
+    name: &'static str,
+    value: &[u8],
+) -> Request<Empty<Bytes>> {
     request.headers_mut().append(name, value.try_into().unwrap());
     request
 }
