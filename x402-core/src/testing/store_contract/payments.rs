@@ -38,8 +38,8 @@ impl Payments {
         Self { store, now: SystemClock.now(), salt }
     }
 
-    /// The first presentation of the payment with this number: of its own payer, with a lease of [`LEASE`], to be
-    /// remembered for [`MEMORY`].
+    /// The first presentation of the payment with this number: of its own payer, with a lease of `LEASE`, to be
+    /// remembered for `MEMORY`.
     #[must_use]
     pub fn request(&self, number: u32) -> OpenRequest {
         let address: [u8; 20] = *self.bytes("payer", number).first_chunk().expect("32 bytes have 20");
