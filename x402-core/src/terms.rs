@@ -40,7 +40,12 @@ pub(crate) fn compare<'s>(
     let scheme = scheme_named(&option.scheme).ok_or(RejectReason::UnsupportedScheme)?;
     let authorization = scheme.read(payment.scheme_payload(), &option)?;
     let verdict = selected.and_then(|()| answers(&authorization, &option)).and_then(|()| {
-        let binding = binding_level(payment, quote, &authorization.nonce);
+        let binding = match (payment, quote) {
+            (PaymentPayload::V2(payment), QuoteCheck::Valid(quote)) => {
+                binding_level(payment, Some(quote), &authorization.nonce)
+            }
+            _ => BindingLevel::Terms,
+        };
         if binding >= minimum { Ok(()) } else { Err(RejectReason::BindingTooWeak) }
     });
     Ok(Comparison { option, authorization, verdict })
@@ -57,13 +62,15 @@ fn select(
         PaymentPayload::V1(payment) => own
             .iter()
             .find(|option| {
-                *option.scheme == *payment.scheme && option.network.v1_name() == Some(payment.network.as_str())
+                *option.scheme == *payment.scheme
+                    && option.network.v1_name() == Some(payment.network.as_str())
             })
             .map(|option| (option.clone(), Ok(())))
             .ok_or(RejectReason::NoMatchingTerms),
         PaymentPayload::V2(payment) => {
             let ours = || own.iter().find(|option| option.same_terms(&payment.accepted)).cloned();
-            let claimed = || PriceOption::from_v2(&payment.accepted).map_err(|_| RejectReason::NoMatchingTerms);
+            let claimed =
+                || PriceOption::from_v2(&payment.accepted).map_err(|_| RejectReason::NoMatchingTerms);
             match quote {
                 QuoteCheck::Valid(_) => Ok((claimed()?, Ok(()))),
                 QuoteCheck::Absent => match ours() {

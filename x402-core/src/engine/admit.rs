@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::{Attempt, Engine, Ticket, claim::Claim, replies};
 use crate::{
     Reply,
@@ -11,11 +9,11 @@ use crate::{
     facilitator::{Payment, VerifyError},
     order::{Order, PaymentState},
     price::{PriceOption, RulePrice},
-    quote::{QuoteCheck, QuoteScope},
+    quote::QuoteCheck,
     scheme::{Authorization, Proof},
     telemetry,
     terms::{self, Comparison},
-    wire::{PaymentPayload, Presented, decode_payment, v2::ResourceInfo},
+    wire::{PaymentPayload, Presented, decode_payment},
 };
 
 /// What becomes of a request whose payment was looked at.
@@ -28,14 +26,14 @@ pub enum Admission {
 }
 
 /// How much is known of a presentation when it claims its order.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) enum Standing {
     /// It may open a new order; the stateful checks are still to be made.
     Good,
     /// The same, and the facilitator has found it good already.
     Verified,
-    /// It may only go on with an order that exists and must be finished.
-    OnlyToFinish,
+    /// It may only go on with an order that exists and must be finished; a new one is refused for this reason.
+    OnlyToFinish(RejectReason),
 }
 
 impl Engine {
@@ -52,92 +50,87 @@ impl Engine {
     }
 
     async fn examine(&self, mut attempt: Attempt) -> Result<Claim, Box<Reply>> {
-        let Some(header) = attempt.payment.take() else { return Err(self.unpaid(attempt).await) };
-        let presented = decode(&header).map_err(Box::new)?;
+        let Some(header) = attempt.payment.take() else {
+            metrics::counter!(telemetry::CHALLENGES).increment(1);
+            return Err(Box::new(self.challenge(&attempt, None, None).await));
+        };
+        let presented = decode_payment(&header).map_err(|error| Box::new(replies::malformed(error)))?;
         let version = presented.payment.version();
         let quote = self.open_quote(&attempt, &presented);
         // What was sealed is not computed again: its price is the one that was quoted.
         let own = match (&attempt.rule.price, &quote) {
             (RulePrice::Dynamic(_), QuoteCheck::Valid(_)) => Arc::default(),
-            _ => self.own_options(&mut attempt).await.map_err(|error| Box::new(replies::unavailable(error)))?,
-        };
-        let refuse = |reason: &RejectReason, payer: Option<&str>| {
-            metrics::counter!(telemetry::REFUSALS, "reason" => telemetry::reason_label(reason)).increment(1);
-            tracing::debug!(route = %attempt.rule.pattern, %reason, "payment refused");
-            Box::new(self.challenge(&attempt, &own, Some(reason), payer))
+            _ => self.own_options(&attempt).await.map_err(|error| Box::new(replies::unavailable(error)))?,
         };
         let minimum = attempt.rule.binding;
-        let comparison = terms::compare(&presented.payment, &quote, &own, minimum, |name| self.scheme(name))
-            .map_err(|reason| refuse(&reason, None))?;
-        let Comparison { mut option, authorization, verdict } = comparison;
+        let comparison = terms::compare(&presented.payment, &quote, &own, minimum, |name| self.scheme(name));
+        let Comparison { mut option, authorization, verdict } = match comparison {
+            Ok(comparison) => comparison,
+            Err(reason) => return Err(self.refuse(&attempt, &reason, None).await),
+        };
         let payer = authorization.payer.clone();
-
         let mut standing = Standing::Good;
         if let Err(reason) = verdict {
             // Terms change; an order does not. Whoever holds the bytes that were verified may finish it.
-            let known = self.known(&authorization).await?.filter(must_finish);
-            let order = known.ok_or_else(|| refuse(&reason, Some(&payer)))?;
-            option = order.terms.option.clone();
-            standing = Standing::OnlyToFinish;
+            match self.known(&authorization).await?.filter(must_finish) {
+                Some(order) => option = order.terms.option.clone(),
+                None => return Err(self.refuse(&attempt, &reason, Some(&payer)).await),
+            }
+            standing = Standing::OnlyToFinish(reason);
         }
-        let payment = self.payment(&attempt, presented, option, authorization);
-        if standing == Standing::Good {
-            standing = self.prove(&payment).await.map_err(|error| match error {
-                VerifyError::Rejected(RejectReason::NonceAlreadyUsed) => {
-                    Box::new(replies::conflict(Conflict::AlreadyUsed, None, version))
+        let payment = Self::payment(&attempt, presented, option, authorization);
+        if let Standing::Good = standing {
+            standing = match self.prove(&payment).await {
+                Ok(standing) => standing,
+                Err(VerifyError::Rejected(RejectReason::NonceAlreadyUsed)) => {
+                    return Err(Box::new(replies::conflict(Conflict::AlreadyUsed, None, version)));
                 }
-                VerifyError::Rejected(reason) => refuse(&reason, Some(&payer)),
-                VerifyError::Unavailable(error) => {
+                Err(VerifyError::Rejected(reason)) => {
+                    return Err(self.refuse(&attempt, &reason, Some(&payer)).await);
+                }
+                Err(VerifyError::Unavailable(error)) => {
                     tracing::error!(%error, "payment not verified");
-                    Box::new(replies::unavailable(Unavailable::Facilitator))
+                    return Err(Box::new(replies::unavailable(Unavailable::Facilitator)));
                 }
-            })?;
+            };
         }
         let now = self.shared.clock.now();
         if let Err(reason) = self.shared.settings.window.check(&payment.authorization, now) {
             // Time limits are for new orders; one that exists is finished.
-            let order = self.find(&payment.authorization).await?.filter(must_finish);
-            order.ok_or_else(|| refuse(&reason, Some(&payer)))?;
-            standing = Standing::OnlyToFinish;
+            if self.find(&payment.authorization).await?.filter(must_finish).is_none() {
+                return Err(self.refuse(&attempt, &reason, Some(&payer)).await);
+            }
+            standing = Standing::OnlyToFinish(reason);
         }
-        Ok(Claim { payment: Arc::new(payment), attempt, standing, own })
+        Ok(Claim { payment: Arc::new(payment), attempt, standing })
     }
 
-    async fn unpaid(&self, mut attempt: Attempt) -> Box<Reply> {
-        Box::new(match self.own_options(&mut attempt).await {
-            Ok(options) => {
-                metrics::counter!(telemetry::CHALLENGES).increment(1);
-                self.challenge(&attempt, &options, None, None)
-            }
-            Err(error) => replies::unavailable(error),
-        })
+    /// 402 with a fresh challenge: the payer may act on the reason, and sign anew.
+    pub(super) async fn refuse(
+        &self,
+        attempt: &Attempt,
+        reason: &RejectReason,
+        payer: Option<&str>,
+    ) -> Box<Reply> {
+        metrics::counter!(telemetry::REFUSALS, "reason" => telemetry::reason_label(reason)).increment(1);
+        tracing::debug!(route = %attempt.rule.pattern, %reason, "payment refused");
+        Box::new(self.challenge(attempt, Some(reason), payer).await)
     }
 
     fn open_quote(&self, attempt: &Attempt, presented: &Presented) -> QuoteCheck {
         let PaymentPayload::V2(payment) = &presented.payment else { return QuoteCheck::Absent };
-        let scope = QuoteScope {
-            origin: self.prices.origin(),
-            route: &attempt.rule.pattern,
-            method: &attempt.method,
-            path: &attempt.path,
-            query: attempt.query.as_deref(),
-        };
+        let scope = attempt.rule.scope(&attempt.method, &attempt.path, attempt.query.as_deref());
         let (now, skew) = (self.shared.clock.now(), self.shared.settings.clock_skew);
         self.shared.sealer.open(&scope, &payment.accepted, now, skew)
     }
 
     fn payment(
-        &self,
         attempt: &Attempt,
         presented: Presented,
         option: PriceOption,
         authorization: Authorization,
     ) -> Payment {
-        let resource = ResourceInfo {
-            url: crate::challenge::resource_url(self.prices.origin(), &attempt.path),
-            ..attempt.rule.resource.clone()
-        };
-        Payment::new(presented, option, resource, authorization)
+        Payment::new(presented, option, attempt.rule.resource_info(&attempt.path), authorization)
     }
 
     /// Proves the signature: locally, by bytes that were proved before, or by asking the facilitator before anything is
@@ -154,7 +147,11 @@ impl Engine {
                 }
                 // The window is looked at first where a stranger could make us ask for nothing.
                 let now = self.shared.clock.now();
-                self.shared.settings.window.check(&payment.authorization, now).map_err(VerifyError::Rejected)?;
+                self.shared
+                    .settings
+                    .window
+                    .check(&payment.authorization, now)
+                    .map_err(VerifyError::Rejected)?;
                 self.verify(payment).await.map(|()| Standing::Verified)
             }
         }
@@ -181,7 +178,6 @@ impl Engine {
             Box::new(replies::unavailable(Unavailable::Store))
         })
     }
-
 }
 
 /// An order that somebody is working on, or that money was or may have been moved for.
@@ -189,10 +185,8 @@ fn must_finish(order: &Order) -> bool {
     match order.state.payment {
         PaymentState::Verifying | PaymentState::Verified => order.leased_until.is_some(),
         PaymentState::Rejected | PaymentState::Expired => false,
-        PaymentState::Settling | PaymentState::Unresolved | PaymentState::Settled | PaymentState::Failed => true,
+        PaymentState::Settling | PaymentState::Unresolved | PaymentState::Settled | PaymentState::Failed => {
+            true
+        }
     }
-}
-
-fn decode(header: &Bytes) -> Result<Presented, Reply> {
-    decode_payment(header).map_err(replies::malformed)
 }

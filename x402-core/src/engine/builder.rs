@@ -9,7 +9,7 @@ use crate::{
     facilitator::{Facilitator, RESOLVE_WITHIN, Witness},
     order::OrderStore,
     price::Prices,
-    quote::{QuoteKey, QuoteSealer},
+    quote::{QuoteKey, QuoteLifetime, QuoteSealer, SKEW},
     scheme::{ExactEvmStructure, Scheme},
     terms::Window,
     time::{Clock, SystemClock},
@@ -33,7 +33,7 @@ pub struct EngineBuilder {
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     pub(super) settle: SettleTiming,
-    pub(super) quote_lifetime: Duration,
+    pub(super) quote_lifetime: QuoteLifetime,
     pub(super) clock_skew: Duration,
     pub(super) window: Window,
     pub(super) lease: Duration,
@@ -101,8 +101,8 @@ impl EngineBuilder {
         self
     }
 
-    /// How long a quote is good. Default 120 s, at most 600 s.
-    pub fn quote_lifetime(mut self, lifetime: Duration) -> Self {
+    /// How long a quote is good. Default 120 s.
+    pub fn quote_lifetime(mut self, lifetime: QuoteLifetime) -> Self {
         self.settings.quote_lifetime = lifetime;
         self
     }
@@ -143,21 +143,24 @@ impl EngineBuilder {
     /// [`ConfigError`] naming what is missing or contradicts itself, and what to do.
     pub fn build(self) -> Result<Engine, ConfigError> {
         let facilitator = self.facilitator.ok_or_else(|| {
-            ConfigError::new("facilitator", "is missing; set one with `.facilitator(..)`, such as HttpFacilitator or EvmFacilitator")
+            ConfigError::new(
+                "facilitator",
+                "is missing; set one with `.facilitator(..)`, such as HttpFacilitator or EvmFacilitator",
+            )
         })?;
         let store = match self.store {
             Some(store) => store,
             None => default_store()?,
         };
         let sealer = match self.quote_key {
-            Some(key) => QuoteSealer::new(key, self.previous_keys),
+            Some(key) => QuoteSealer::new(&key, &self.previous_keys),
             None if store.is_shared() => {
                 return Err(ConfigError::new(
                     "quote_key",
                     "is missing; instances that share a store must share a key, set it with `.quote_key(..)`",
                 ));
             }
-            None => QuoteSealer::new(QuoteKey::random(), self.previous_keys),
+            None => QuoteSealer::new(&QuoteKey::random(), &self.previous_keys),
         };
         self.settings.check()?;
         let witness = self.witness.or_else(|| facilitator.witness());
@@ -185,7 +188,11 @@ impl EngineBuilder {
             clock: self.clock,
             settings: self.settings,
         };
-        tracing::info!(settle = shared.settings.settle.as_str(), shared_store = shared.store.is_shared(), "paywall built");
+        tracing::info!(
+            settle = shared.settings.settle.as_str(),
+            shared_store = shared.store.is_shared(),
+            "paywall built"
+        );
         Ok(Engine { prices: self.prices, shared: Arc::new(shared) })
     }
 }
@@ -208,7 +215,6 @@ impl Settings {
                 Err(ConfigError::new(at, format!("is {length:?}, wanted {least} to {most} seconds")))
             }
         };
-        whole_seconds("quote_lifetime", self.quote_lifetime, 1, crate::quote::MAX_LIFETIME.as_secs())?;
         whole_seconds("longest_authorization", self.window.most, 30, 24 * 60 * 60)
     }
 }
@@ -217,8 +223,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             settle: SettleTiming::default(),
-            quote_lifetime: crate::quote::DEFAULT_LIFETIME,
-            clock_skew: Duration::from_secs(5),
+            quote_lifetime: QuoteLifetime::default(),
+            clock_skew: SKEW,
             window: Window { least: Duration::from_secs(6), most: Duration::from_secs(3600) },
             lease: Duration::from_secs(30),
             wait_in_flight: Duration::from_secs(5),

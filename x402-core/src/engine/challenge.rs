@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Attempt, Engine};
+use super::{Attempt, Engine, replies};
 use crate::{
     Reply,
     challenge::{ChallengeRequest, ChallengeTemplate},
@@ -10,7 +10,6 @@ use crate::{
     error::{RejectReason, Unavailable},
     head::RequestHead,
     price::{PriceOption, Rule, RulePrice},
-    quote::QuoteScope,
 };
 
 impl Engine {
@@ -24,38 +23,47 @@ impl Engine {
         self.render(template, rule, head.method(), head.path(), head.query(), None, None)
     }
 
-    /// The 402 for a request whose payment was refused, or whose price is computed.
-    pub(super) fn challenge(
+    /// The 402 for a request whose payment was refused, or whose price is computed; 503 when it cannot be.
+    pub(super) async fn challenge(
         &self,
         attempt: &Attempt,
-        options: &[PriceOption],
         reason: Option<&RejectReason>,
         payer: Option<&str>,
     ) -> Reply {
+        let options = match self.own_options(attempt).await {
+            Ok(options) => options,
+            Err(error) => return replies::unavailable(error),
+        };
         let rule = &attempt.rule;
-        let (method, path, query) = (attempt.method.as_str(), attempt.path.as_str(), attempt.query.as_deref());
+        let (method, path, query) =
+            (attempt.method.as_str(), attempt.path.as_str(), attempt.query.as_deref());
         match &rule.price {
-            RulePrice::Fixed(fixed) => self.render(&fixed.challenge, rule, method, path, query, reason, payer),
+            RulePrice::Fixed(fixed) => {
+                self.render(&fixed.challenge, rule, method, path, query, reason, payer)
+            }
             RulePrice::Dynamic(_) => {
-                let template = ChallengeTemplate::for_rule(self.prices.origin(), rule, options);
+                let template = rule.challenge(&options);
                 self.render(&template, rule, method, path, query, reason, payer)
             }
         }
     }
 
-    /// What this request costs now, as far as its own rule tells.
-    pub(super) async fn own_options(&self, attempt: &mut Attempt) -> Result<Arc<[PriceOption]>, Unavailable> {
-        match &attempt.rule.price {
-            RulePrice::Fixed(fixed) => Ok(Arc::clone(&fixed.options)),
-            RulePrice::Dynamic(pricer) => {
-                let facts = attempt.facts.take().unwrap_or_default();
-                let price = pricer.price(facts).await.and_then(|price| self.prices.resolve(&price, &attempt.rule));
-                price.map(Arc::from).map_err(|error| {
-                    tracing::error!(route = %attempt.rule.pattern, %error, "price not computed");
-                    Unavailable::Price
-                })
-            }
-        }
+    /// What this request costs now, as its own rule tells; a computed price is asked for once.
+    pub(super) async fn own_options(&self, attempt: &Attempt) -> Result<Arc<[PriceOption]>, Unavailable> {
+        let pricer = match &attempt.rule.price {
+            RulePrice::Fixed(fixed) => return Ok(Arc::clone(&fixed.options)),
+            RulePrice::Dynamic(pricer) => pricer,
+        };
+        let computed = attempt.own.get_or_try_init(|| async {
+            let facts = attempt.facts.clone().unwrap_or_default();
+            let price =
+                pricer.price(facts).await.and_then(|price| Ok(self.prices.resolve(&price, &attempt.rule)?));
+            price.map(Arc::from).map_err(|error| {
+                tracing::error!(route = %attempt.rule.pattern, %error, "price not computed");
+                Unavailable::Price
+            })
+        });
+        computed.await.cloned()
     }
 
     #[allow(clippy::too_many_arguments, reason = "the parts of a request, borrowed one by one")]
@@ -73,11 +81,11 @@ impl Engine {
             status: 402,
             reason,
             payer,
-            scope: QuoteScope { origin: self.prices.origin(), route: &rule.pattern, method, path, query },
+            scope: rule.scope(method, path, query),
             sealer: &self.shared.sealer,
-            lifetime: self.shared.settings.quote_lifetime,
+            lifetime: self.shared.settings.quote_lifetime.get(),
             now: self.shared.clock.now(),
-            entropy: entropy::bytes(),
+            entropy: entropy::draw(),
         })
     }
 }

@@ -17,10 +17,10 @@ use crate::{
     error::{Conflict, RejectReason, Unavailable},
     facilitator::{Payment, VerifyError},
     order::{
-        Event, OpenRequest, Opened, Order, OrderId, OwnerToken, PaymentState, Presentation,
-        StoreError, Terms, Verdict, judge,
+        Event, OpenRequest, Opened, Order, OrderId, OwnerToken, PaymentState, Presentation, StoreError,
+        Terms, Verdict, judge,
     },
-    price::{PriceOption, Rule},
+    price::Rule,
     telemetry,
     wire::X402Version,
 };
@@ -30,8 +30,6 @@ pub(super) struct Claim {
     pub(super) payment: Arc<Payment>,
     pub(super) attempt: Attempt,
     pub(super) standing: Standing,
-    /// What the request would cost anew, should its payment turn out to be dead.
-    pub(super) own: Arc<[PriceOption]>,
 }
 
 impl std::fmt::Debug for Claim {
@@ -83,20 +81,24 @@ impl Engine {
     async fn claim(&self, claim: &Claim) -> Result<Claimed, Box<Reply>> {
         let (mut hold, mut order) = self.open(claim).await?;
         tracing::Span::current().record("order", tracing::field::display(order.id));
-        if claim.standing == Standing::OnlyToFinish
-            && matches!(order.state.payment, PaymentState::Verifying | PaymentState::Verified)
+        if let (Standing::OnlyToFinish(reason), PaymentState::Verifying | PaymentState::Verified) =
+            (&claim.standing, order.state.payment)
         {
-            // It lapsed between the look and the claim: nothing was charged, and it is too late to begin.
+            // Its holder let go of it between the look and the claim: nothing was charged, and it is too late to begin.
             hold.advance(Event::GivenUp).await.map_err(|error| store_failed(&error))?;
-            return Err(Box::new(self.challenge(&claim.attempt, &claim.own, Some(&RejectReason::NoMatchingTerms), None)));
+            return Err(self.refuse(&claim.attempt, reason, None).await);
         }
         match order.state.payment {
-            PaymentState::Verifying | PaymentState::Verified => order = self.verify_held(claim, &mut hold).await?,
+            PaymentState::Verifying | PaymentState::Verified => {
+                order = self.verify_held(claim, &mut hold).await?
+            }
             PaymentState::Unresolved => order = self.resolve_held(claim, &mut hold).await?,
             _ => {}
         }
         if self.timing(&claim.attempt.rule) == SettleTiming::BeforeHandler && !order.is_settled() {
-            hold.advance(Event::SettleStarted { response: None }).await.map_err(|error| store_failed(&error))?;
+            hold.advance(Event::SettleStarted { response: None })
+                .await
+                .map_err(|error| store_failed(&error))?;
             order = self.settle_held(claim, &mut hold).await?;
         }
         if order.is_settled() {
@@ -121,8 +123,12 @@ impl Engine {
             let now = shared.clock.now();
             let held = match shared.store.open(&request, now).await.map_err(|error| store_failed(&error))? {
                 Opened::New(lease, order) | Opened::Resumed(lease, order) => {
-                    let hold =
-                        Hold::new(Arc::clone(&shared.store), Arc::clone(&shared.clock), lease, settings.lease);
+                    let hold = Hold::new(
+                        Arc::clone(&shared.store),
+                        Arc::clone(&shared.clock),
+                        lease,
+                        settings.lease,
+                    );
                     return Ok((hold, order));
                 }
                 Opened::Held(order) => order,
@@ -139,16 +145,16 @@ impl Engine {
                     sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
-                Verdict::Wait => return Err(Box::new(replies::conflict(Conflict::InProgress, None, version))),
+                Verdict::Wait => {
+                    return Err(Box::new(replies::conflict(Conflict::InProgress, None, version)));
+                }
                 Verdict::Replay => return Err(self.replay(claim, &held).await?),
                 Verdict::Conflict(conflict) => return Err(Box::new(self.conflict(conflict, &held, version))),
-                Verdict::Failed => return Err(Box::new(self.failed(claim, &held))),
+                Verdict::Failed => return Err(Box::new(self.failed(claim, &held).await)),
                 Verdict::Expired => {
-                    let reason = RejectReason::Expired {
-                        valid_before: claim.payment.authorization.valid_before,
-                        now,
-                    };
-                    return Err(Box::new(self.challenge(&claim.attempt, &claim.own, Some(&reason), None)));
+                    let reason =
+                        RejectReason::Expired { valid_before: claim.payment.authorization.valid_before, now };
+                    return Err(self.refuse(&claim.attempt, &reason, None).await);
                 }
             }
         }
@@ -157,24 +163,30 @@ impl Engine {
     fn open_request(&self, claim: &Claim) -> OpenRequest {
         let authorization = &claim.payment.authorization;
         let settings = &self.shared.settings;
-        let [id, owner] = entropy::halves();
+        let (id, owner) = halves(entropy::draw());
         OpenRequest {
             id: OrderId::new(id),
             key: authorization.key,
             payment_id: None,
             fingerprint: claim.attempt.fingerprint,
             digest: authorization.digest,
-            terms: Arc::new(Terms::new(Arc::clone(&claim.attempt.rule.pattern), claim.payment.option.clone())),
+            terms: Arc::new(Terms::new(
+                Arc::clone(&claim.attempt.rule.pattern),
+                claim.payment.option.clone(),
+            )),
             payer: Arc::from(authorization.payer.as_str()),
             owner: OwnerToken::new(owner),
             lease: settings.lease,
-            keep_until: authorization.valid_before.after(settings.clock_skew).after(settings.settlement_window),
+            keep_until: authorization
+                .valid_before
+                .after(settings.clock_skew)
+                .after(settings.settlement_window),
         }
     }
 
     /// The stateful checks, unless they were made before the claim.
     async fn verify_held(&self, claim: &Claim, hold: &mut Hold) -> Result<Order, Box<Reply>> {
-        let verified = match claim.standing {
+        let verified = match &claim.standing {
             Standing::Verified => Ok(()),
             _ => self.verify(&claim.payment).await,
         };
@@ -186,18 +198,18 @@ impl Engine {
                 (RejectReason::NonceAlreadyUsed.code().to_owned(), reply)
             }
             Err(VerifyError::Rejected(reason)) => {
-                metrics::counter!(telemetry::REFUSALS, "reason" => telemetry::reason_label(&reason)).increment(1);
-                tracing::debug!(%reason, "payment refused");
                 let payer = Some(claim.payment.authorization.payer.as_str());
-                let reply = self.challenge(&claim.attempt, &claim.own, Some(&reason), payer);
-                (reason.code().to_owned(), reply)
+                let reply = self.refuse(&claim.attempt, &reason, payer).await;
+                (reason.code().to_owned(), *reply)
             }
             Err(VerifyError::Unavailable(error)) => {
                 tracing::error!(%error, "payment not verified");
                 ("verifier_unavailable".to_owned(), replies::unavailable(Unavailable::Facilitator))
             }
         };
-        hold.advance(Event::VerifyRejected { reason: code.into() }).await.map_err(|error| store_failed(&error))?;
+        hold.advance(Event::VerifyRejected { reason: code.into() })
+            .await
+            .map_err(|error| store_failed(&error))?;
         Err(Box::new(reply))
     }
 
@@ -206,7 +218,7 @@ impl Engine {
         hold.if_dropped(IfDropped::Release);
         match self.resolve(&claim.payment, hold).await {
             Ok(order) => Ok(order),
-            Err(unsettled) => Err(Box::new(self.unsettled_reply(claim, unsettled))),
+            Err(unsettled) => Err(Box::new(self.unsettled_reply(claim, unsettled).await)),
         }
     }
 
@@ -215,19 +227,19 @@ impl Engine {
         hold.if_dropped(IfDropped::Release);
         match self.settle(&claim.payment, hold).await {
             Ok(order) => Ok(order),
-            Err(unsettled) => Err(Box::new(self.unsettled_reply(claim, unsettled))),
+            Err(unsettled) => Err(Box::new(self.unsettled_reply(claim, unsettled).await)),
         }
     }
 
-    fn unsettled_reply(&self, claim: &Claim, unsettled: Unsettled) -> Reply {
+    async fn unsettled_reply(&self, claim: &Claim, unsettled: Unsettled) -> Reply {
         match unsettled {
-            Unsettled::Failed(order) => self.failed(claim, &order),
+            Unsettled::Failed(order) => self.failed(claim, &order).await,
             Unsettled::Unknown(why) => replies::unavailable(why),
         }
     }
 
     /// 402 for a settlement that failed; with a challenge only if the old authorization can do no more harm.
-    fn failed(&self, claim: &Claim, order: &Order) -> Reply {
+    async fn failed(&self, claim: &Claim, order: &Order) -> Reply {
         let (version, option) = (claim.version(), &order.terms.option);
         let reason = RejectReason::from_code(order.reason.as_deref().unwrap_or("unexpected_settle_error"));
         let code = match version {
@@ -242,7 +254,7 @@ impl Engine {
             version,
         );
         if order.dead {
-            let reply = self.challenge(&claim.attempt, &claim.own, Some(&reason), Some(&order.payer));
+            let reply = self.challenge(&claim.attempt, Some(&reason), Some(&order.payer)).await;
             replies::with_receipt(reply, &receipt, version)
         } else {
             replies::settlement_failed(&receipt, version)
@@ -251,7 +263,9 @@ impl Engine {
 
     /// The kept response of a settled order, if the request may have it and it is still there.
     async fn kept(&self, claim: &Claim, order: &Order) -> Result<Option<Reply>, Box<Reply>> {
-        let Some(settlement) = order.settlement.as_ref().filter(|_| order.response_kept && claim.attempt.replayable) else {
+        let Some(settlement) =
+            order.settlement.as_ref().filter(|_| order.response_kept && claim.attempt.replayable)
+        else {
             return Ok(None);
         };
         let response = self.shared.store.response(&order.key).await.map_err(|error| store_failed(&error))?;
@@ -286,6 +300,11 @@ impl Engine {
     pub(super) fn timing(&self, rule: &Rule) -> SettleTiming {
         rule.settle.unwrap_or(self.shared.settings.settle)
     }
+}
+
+fn halves(random: [u8; 32]) -> ([u8; 16], [u8; 16]) {
+    let (first, second) = random.split_at(16);
+    (first.try_into().expect("16 of 32 bytes"), second.try_into().expect("16 of 32 bytes"))
 }
 
 /// 503, and a line for the operator.

@@ -28,6 +28,7 @@ mod triage;
 
 use std::{fmt, sync::Arc};
 
+use self::builder::Settings;
 pub use self::{
     admit::Admission,
     builder::EngineBuilder,
@@ -37,7 +38,6 @@ pub use self::{
     ticket::Ticket,
     triage::{Attempt, Triage},
 };
-use self::builder::Settings;
 use crate::{
     error::ConfigError,
     facilitator::{Facilitator, Witness},

@@ -31,8 +31,8 @@ pub(super) fn no_price() -> Reply {
 }
 
 /// 405 for a method without a rule, 204 for `OPTIONS`, on a priced path.
-pub(super) fn allow(status: u16, allow: &str) -> Reply {
-    Reply::new(status).header("allow", Bytes::copy_from_slice(allow.as_bytes())).header("vary", VARY)
+pub(super) fn allow(status: u16, allow: Bytes) -> Reply {
+    Reply::new(status).header("allow", allow).header("vary", VARY)
 }
 
 /// 409; with the receipt of the payment that was made, if it was.

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 use super::{Engine, claim::store_failed_as, hold::Hold};
 use crate::{
     error::{RejectReason, Unavailable},
-    facilitator::{Evidence, Payment, RESOLVE_WITHIN, SettleError, Settlement, VerifyError},
+    facilitator::{Evidence, Payment, SettleError, Settlement, VerifyError},
     order::{Event, Order},
     telemetry,
 };

@@ -81,7 +81,8 @@ impl Ticket {
         let network = order.terms.option.network.to_string();
         let ended = |how: &'static str| {
             span.record("outcome", how);
-            metrics::counter!(telemetry::PAYMENTS, "outcome" => how, "network" => network.clone()).increment(1);
+            metrics::counter!(telemetry::PAYMENTS, "outcome" => how, "network" => network.clone())
+                .increment(1);
         };
         if outcome.is_failure() {
             let paid = order.is_settled();
@@ -126,7 +127,10 @@ fn released(claim: &Claim, order: &Order, delivery: DeliveryGuard) -> Release {
     let mut release = Release { set: Vec::with_capacity(2), append: vec![("vary", VARY)], delivery };
     if let Some(settlement) = &order.settlement {
         let version = claim.payment.version();
-        release.set.push((replies::receipt_header(version), crate::wire::header::encode(&settlement.receipt(version))));
+        release.set.push((
+            replies::receipt_header(version),
+            crate::wire::header::encode(&settlement.receipt(version)),
+        ));
         release.set.push(("cache-control", cache_control(claim)));
     }
     release

@@ -1,8 +1,9 @@
 //! The first step: synchronous, pure, and without allocation on free routes.
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
+use tokio::sync::OnceCell;
 
 use super::{Engine, replies};
 use crate::{
@@ -10,7 +11,7 @@ use crate::{
     error::Malformed,
     head::{Header, RequestFacts, RequestHead},
     order::RequestFingerprint,
-    price::{Lookup, Rule, RulePrice},
+    price::{Lookup, PriceOption, Rule, RulePrice},
     telemetry,
     wire::header::{PAYMENT_SIGNATURE, X_PAYMENT},
 };
@@ -37,7 +38,8 @@ pub struct Attempt {
     pub(super) payment: Option<Bytes>,
     /// What a price may depend on, where it is computed per request.
     pub(super) facts: Option<RequestFacts>,
-    pub(super) peer: Option<IpAddr>,
+    /// The computed price, once it was asked for.
+    pub(super) own: OnceCell<Arc<[PriceOption]>>,
 }
 
 impl fmt::Debug for Attempt {
@@ -98,7 +100,7 @@ impl Attempt {
             replayable: !head.has_body(),
             payment,
             facts,
-            peer: head.peer(),
+            own: OnceCell::new(),
         }
     }
 }

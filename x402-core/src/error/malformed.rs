@@ -18,6 +18,8 @@ pub enum Malformed {
     NotJson,
     /// The JSON nests deeper than the limit.
     TooDeep,
+    /// An object of the JSON has more members than the limit.
+    TooManyMembers,
     /// An object of the JSON names a member twice.
     DuplicateKey,
     /// The JSON is not a payment.
@@ -43,6 +45,7 @@ impl Malformed {
             Self::NotBase64 => "payment_header_not_base64",
             Self::NotJson => "payment_header_not_json",
             Self::TooDeep => "payment_too_deep",
+            Self::TooManyMembers => "payment_too_many_members",
             Self::DuplicateKey => "payment_duplicate_key",
             Self::NotAPayment => "invalid_payload",
             Self::UnknownVersion => "invalid_x402_version",

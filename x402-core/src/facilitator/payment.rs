@@ -3,7 +3,7 @@
 use crate::{
     price::PriceOption,
     scheme::Authorization,
-    wire::{Presented, X402Version, facilitator::Requirements, v2::ResourceInfo},
+    wire::{PaymentRequirements, Presented, X402Version, v2::ResourceInfo},
 };
 
 /// A payment whose terms the engine compared, with everything a facilitator needs of it.
@@ -42,10 +42,10 @@ impl Payment {
     ///
     /// `None` for a version 1 payment on a network that version 1 has no name for.
     #[must_use]
-    pub fn requirements(&self) -> Option<Requirements> {
+    pub fn requirements(&self) -> Option<PaymentRequirements> {
         match self.version() {
-            X402Version::V1 => self.option.to_v1(&self.resource).map(Requirements::V1),
-            X402Version::V2 => Some(Requirements::V2(self.option.to_v2())),
+            X402Version::V1 => self.option.to_v1(&self.resource).map(PaymentRequirements::V1),
+            X402Version::V2 => Some(PaymentRequirements::V2(self.option.to_v2())),
         }
     }
 }

@@ -1,1 +1,153 @@
-//! Extensions.
+//! The extensions map, as far as the server itself reads it.
+
+use std::fmt;
+
+use serde_json::{Map, Value, json};
+
+use crate::error::Malformed;
+
+/// The key of the extension that carries a [`PaymentIdentifier`].
+pub const PAYMENT_IDENTIFIER: &str = "payment-identifier";
+
+/// A client's own name for one purchase: 16 to 128 characters of `[A-Za-z0-9_-]`. It is an alias within
+/// one payer's payments and never replaces the identity of the payment.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct PaymentIdentifier(String);
+
+impl PaymentIdentifier {
+    /// Checks the rule.
+    ///
+    /// # Errors
+    /// [`Malformed::InvalidPaymentIdentifier`].
+    pub fn new(id: impl Into<String>) -> Result<Self, Malformed> {
+        let id = id.into();
+        let fits = (16..=128).contains(&id.len());
+        if fits && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
+            Ok(Self(id))
+        } else {
+            Err(Malformed::InvalidPaymentIdentifier)
+        }
+    }
+
+    /// Reads the identifier that a payment brought along, if any. Payments of version 1 have no extensions.
+    ///
+    /// # Errors
+    /// [`Malformed::InvalidPaymentIdentifier`] when there is one that breaks the rule, and
+    /// [`Malformed::PaymentIdentifierRequired`] when `required` and there is none.
+    pub fn read(extensions: Option<&Map<String, Value>>, required: bool) -> Result<Option<Self>, Malformed> {
+        let id = match extensions.and_then(|extensions| extensions.get(PAYMENT_IDENTIFIER)) {
+            None => None,
+            Some(extension) => {
+                member(extension, "info")?.map(|info| member(info, "id")).transpose()?.flatten()
+            }
+        };
+        match id {
+            Some(Value::String(id)) => Self::new(id.as_str()).map(Some),
+            Some(_) => Err(Malformed::InvalidPaymentIdentifier),
+            None if required => Err(Malformed::PaymentIdentifierRequired),
+            None => Ok(None),
+        }
+    }
+
+    /// The entry under [`PAYMENT_IDENTIFIER`] in a 402's extensions.
+    #[must_use]
+    pub fn declaration(required: bool) -> Value {
+        json!({
+            "info": { "required": required },
+            "schema": {
+                "$schema": "https://json-schema.org/draft/2020-12/schema",
+                "type": "object",
+                "properties": {
+                    "required": { "type": "boolean" },
+                    "id": {
+                        "type": "string",
+                        "minLength": 16,
+                        "maxLength": 128,
+                        "pattern": "^[a-zA-Z0-9_-]+$",
+                    },
+                },
+                "required": ["required"],
+            },
+        })
+    }
+
+    /// The identifier.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for PaymentIdentifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A member of an object, where `null` means absent.
+fn member<'a>(value: &'a Value, name: &str) -> Result<Option<&'a Value>, Malformed> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Object(members) => Ok(members.get(name).filter(|member| !member.is_null())),
+        _ => Err(Malformed::InvalidPaymentIdentifier),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "pay_0123456789abcdef";
+
+    fn read(extensions: &Value, required: bool) -> Result<Option<String>, Malformed> {
+        let read = PaymentIdentifier::read(extensions.as_object(), required)?;
+        Ok(read.map(|id| id.as_str().to_owned()))
+    }
+
+    #[test]
+    fn length_and_alphabet_are_checked() {
+        let of_length = |length| PaymentIdentifier::new("a".repeat(length));
+        for (length, good) in [(0, false), (15, false), (16, true), (128, true), (129, false)] {
+            assert_eq!(of_length(length).is_ok(), good, "{length}");
+        }
+        for stranger in [' ', '.', '/', '+', '\0', '\n', 'é'] {
+            let id = format!("{GOOD}{stranger}");
+            assert_eq!(PaymentIdentifier::new(id), Err(Malformed::InvalidPaymentIdentifier));
+        }
+    }
+
+    #[test]
+    fn absent_identifiers_are_an_error_only_where_required() {
+        for absent in [
+            Value::Null,
+            json!({}),
+            json!({ "payment-identifier": null }),
+            json!({ "payment-identifier": {} }),
+            json!({ "payment-identifier": { "info": null } }),
+            json!({ "payment-identifier": { "info": { "required": true } } }),
+            json!({ "payment-identifier": { "info": { "id": null } } }),
+            json!({ "another": { "info": { "id": GOOD } } }),
+        ] {
+            assert_eq!(read(&absent, false), Ok(None), "{absent}");
+            assert_eq!(read(&absent, true), Err(Malformed::PaymentIdentifierRequired), "{absent}");
+        }
+    }
+
+    #[test]
+    fn present_identifiers_are_read_or_refused() {
+        let with_id =
+            |id: Value| json!({ "payment-identifier": { "info": { "required": false, "id": id } } });
+        for required in [false, true] {
+            assert_eq!(read(&with_id(json!(GOOD)), required), Ok(Some(GOOD.to_owned())));
+            for bad in [
+                with_id(json!("short")),
+                with_id(json!(1_234_567_890_123_456_u64)),
+                with_id(json!([GOOD])),
+                json!({ "payment-identifier": GOOD }),
+                json!({ "payment-identifier": { "info": [GOOD] } }),
+            ] {
+                assert_eq!(read(&bad, required), Err(Malformed::InvalidPaymentIdentifier), "{bad}");
+            }
+        }
+    }
+}

@@ -1,9 +1,14 @@
 //! Version 1: terms in the 402's body, `X-PAYMENT`, `X-PAYMENT-RESPONSE`.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::V1;
+use super::{
+    V1,
+    shape::{null_as_default, object, objects},
+};
 
 /// The body of a 402.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -15,6 +20,7 @@ pub struct PaymentRequired {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// The ways to pay, in the server's order.
+    #[serde(deserialize_with = "objects")]
     pub accepts: Vec<PaymentRequirements>,
     /// The payer of a refused payment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -34,10 +40,10 @@ pub struct PaymentRequirements {
     /// The URL of the resource.
     pub resource: String,
     /// What is sold; may be empty. Strict clients want it present.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub description: String,
     /// The media type of the resource; may be empty. Strict clients want it present.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub mime_type: String,
     /// Shape of input and output, for discovery; strict clients refuse `null`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,7 +60,7 @@ pub struct PaymentRequirements {
 }
 
 /// The content of `X-PAYMENT`.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PaymentPayload {
     /// The number 1.
@@ -64,7 +70,17 @@ pub struct PaymentPayload {
     /// The network's version 1 name.
     pub network: String,
     /// The signed authorization, as its scheme defines it.
+    #[serde(deserialize_with = "object")]
     pub payload: Value,
+}
+
+impl fmt::Debug for PaymentPayload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PaymentPayload")
+            .field("scheme", &self.scheme)
+            .field("network", &self.network)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The content of `X-PAYMENT-RESPONSE`, and the body of a settle answer.

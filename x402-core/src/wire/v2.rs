@@ -1,9 +1,14 @@
 //! Version 2: `PAYMENT-REQUIRED`, `PAYMENT-SIGNATURE`, `PAYMENT-RESPONSE`.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::V2;
+use super::{
+    V2,
+    shape::{object, objects, optional_object},
+};
 
 /// The content of `PAYMENT-REQUIRED`.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -15,8 +20,10 @@ pub struct PaymentRequired {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// What is sold.
+    #[serde(deserialize_with = "object")]
     pub resource: ResourceInfo,
     /// The ways to pay, in the server's order.
+    #[serde(deserialize_with = "objects")]
     pub accepts: Vec<PaymentRequirements>,
     /// Extensions by key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -68,21 +75,32 @@ pub struct PaymentRequirements {
 }
 
 /// The content of `PAYMENT-SIGNATURE`.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PaymentPayload {
     /// The number 2.
     pub x402_version: V2,
     /// The entry of `accepts` that the payer chose, echoed.
+    #[serde(deserialize_with = "object")]
     pub accepted: PaymentRequirements,
     /// The signed authorization, as its scheme defines it.
+    #[serde(deserialize_with = "object")]
     pub payload: Value,
     /// The resource, echoed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "optional_object", skip_serializing_if = "Option::is_none")]
     pub resource: Option<ResourceInfo>,
     /// The extensions, echoed and added to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extensions: Option<Map<String, Value>>,
+}
+
+impl fmt::Debug for PaymentPayload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PaymentPayload")
+            .field("accepted", &self.accepted)
+            .field("resource", &self.resource)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The content of `PAYMENT-RESPONSE`, and the body of a settle answer.

@@ -12,6 +12,16 @@ pub enum X402Version {
 }
 
 impl X402Version {
+    /// The version of a number on the wire.
+    #[must_use]
+    pub const fn from_number(number: u64) -> Option<Self> {
+        match number {
+            1 => Some(Self::V1),
+            2 => Some(Self::V2),
+            _ => None,
+        }
+    }
+
     /// The number on the wire.
     #[must_use]
     pub const fn number(self) -> u64 {
@@ -30,11 +40,9 @@ impl Serialize for X402Version {
 
 impl<'de> Deserialize<'de> for X402Version {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match u64::deserialize(deserializer)? {
-            1 => Ok(Self::V1),
-            2 => Ok(Self::V2),
-            other => Err(D::Error::custom(format_args!("x402Version is {other}, wanted 1 or 2"))),
-        }
+        let number = u64::deserialize(deserializer)?;
+        Self::from_number(number)
+            .ok_or_else(|| D::Error::custom(format_args!("x402Version is {number}, wanted 1 or 2")))
     }
 }
 

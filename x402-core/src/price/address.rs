@@ -1,0 +1,121 @@
+//! EVM addresses, checked before money goes there.
+
+use std::fmt;
+
+use sha3::{Digest as _, Keccak256};
+
+/// Why a text is not an address to send money to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum AddressError {
+    /// It is not `0x` and 40 hexadecimal digits.
+    NotAnAddress(String),
+    /// Its mixed case is not its EIP-55 checksum: a digit is probably wrong.
+    Checksum {
+        /// What was written.
+        written: String,
+        /// The checksummed form of the same digits.
+        wanted: String,
+    },
+    /// Nobody holds its key.
+    Burns(String),
+}
+
+impl fmt::Display for AddressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAnAddress(text) => {
+                write!(f, "`{text}` is not an address: `0x` and 40 hexadecimal digits")
+            }
+            Self::Checksum { written, wanted } => {
+                write!(f, "`{written}` has a wrong checksum; if its digits are right it is `{wanted}`")
+            }
+            Self::Burns(text) => write!(f, "nobody can spend what is paid to `{text}`"),
+        }
+    }
+}
+
+impl std::error::Error for AddressError {}
+
+/// Checks the form of an EVM address and, where its case is mixed, its EIP-55 checksum.
+pub(super) fn check(text: &str) -> Result<(), AddressError> {
+    let digits = text
+        .strip_prefix("0x")
+        .filter(|digits| digits.len() == 40 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        .ok_or_else(|| AddressError::NotAnAddress(text.to_owned()))?;
+    let mixed = digits.bytes().any(|byte| byte.is_ascii_lowercase())
+        && digits.bytes().any(|byte| byte.is_ascii_uppercase());
+    if mixed {
+        let wanted = checksummed(digits);
+        if wanted != text {
+            return Err(AddressError::Checksum { written: text.to_owned(), wanted });
+        }
+    }
+    Ok(())
+}
+
+/// [`check`], for an address that receives money.
+pub(super) fn check_recipient(text: &str) -> Result<(), AddressError> {
+    check(text)?;
+    if BURNS.iter().any(|burn| text.eq_ignore_ascii_case(burn)) {
+        return Err(AddressError::Burns(text.to_owned()));
+    }
+    Ok(())
+}
+
+fn checksummed(digits: &str) -> String {
+    let lower = digits.to_ascii_lowercase();
+    let hash = Keccak256::digest(lower.as_bytes());
+    let mut address = String::from("0x");
+    for (index, digit) in lower.chars().enumerate() {
+        let nibble = (hash[index / 2] >> if index % 2 == 0 { 4 } else { 0 }) & 0xf;
+        address.push(if nibble >= 8 { digit.to_ascii_uppercase() } else { digit });
+    }
+    address
+}
+
+const BURNS: [&str; 2] =
+    ["0x0000000000000000000000000000000000000000", "0x000000000000000000000000000000000000dEaD"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checksums_are_checked_where_case_is_mixed() {
+        for good in [
+            "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
+            "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359",
+            "0xfb6916095ca1df60bb79ce92ce3ea74c37c5d359",
+            "0xFB6916095CA1DF60BB79CE92CE3EA74C37C5D359",
+        ] {
+            assert_eq!(check_recipient(good), Ok(()), "{good}");
+        }
+        let error = check("0xFB6916095ca1df60bB79Ce92cE3Ea74c37c5d359").unwrap_err();
+        assert!(error.to_string().contains("0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359"), "{error}");
+    }
+
+    #[test]
+    fn texts_that_are_not_addresses_are_refused() {
+        for bad in [
+            "",
+            "0x",
+            "0X5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
+            "fb6916095ca1df60bb79ce92ce3ea74c37c5d359",
+            "0xfb6916095ca1df60bb79ce92ce3ea74c37c5d35",
+            "0xfb6916095ca1df60bb79ce92ce3ea74c37c5d35g",
+            "vitalik.eth",
+        ] {
+            assert!(matches!(check(bad), Err(AddressError::NotAnAddress(_))), "{bad}");
+        }
+    }
+
+    #[test]
+    fn money_is_not_burned() {
+        for burn in
+            ["0x0000000000000000000000000000000000000000", "0x000000000000000000000000000000000000dead"]
+        {
+            assert_eq!(check_recipient(burn), Err(AddressError::Burns(burn.to_owned())));
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The checks of [`PricesBuilder::build`](super::PricesBuilder::build).
+
+use std::sync::Arc;
+
+use super::{
+    FixedPrice, NetworkId, Price, PriceError, PriceRule, Rule, RuleInfo, RulePrice, Token, address,
+    known_network,
+    pattern::Segment,
+    resolve::{Accounts, check_timeout},
+    rule::Part,
+    tokens::is_named,
+};
+use crate::{challenge::ChallengeTemplate, error::ConfigError, quote::RouteDigest, wire::v2};
+
+/// Checks recipients and tokens.
+pub(super) fn accounts(
+    recipients: Vec<(String, String)>,
+    tokens: Vec<(String, Token)>,
+) -> Result<Accounts, ConfigError> {
+    let mut accounts = Accounts::default();
+    for (network, token) in tokens {
+        let at = format!("token `{}` of `{network}`", token.symbol);
+        let network = NetworkId::new(&network).map_err(|error| config(&at, error.into()))?;
+        check_token(&network, &token).map_err(|error| config(&at, error))?;
+        let known = accounts.tokens.iter().any(|(other, known)| {
+            *other == network && (known.symbol == token.symbol || is_named(known, &token.address, true))
+        });
+        if known {
+            return Err(ConfigError::new(at, "it is added twice"));
+        }
+        accounts.tokens.push((network, token));
+    }
+    for (network, address) in recipients {
+        let at = format!("pay_to `{network}`");
+        let network = NetworkId::new(&network).map_err(|error| config(&at, error.into()))?;
+        let known =
+            known_network(&network).is_some() || accounts.tokens.iter().any(|(known, _)| *known == network);
+        let checked = match () {
+            () if !network.is_evm() => Err(PriceError::UnsupportedNetwork(network.clone())),
+            () if !known => Err(PriceError::UnknownNetwork(network.clone())),
+            () => address::check_recipient(&address).map_err(PriceError::from),
+        };
+        checked.map_err(|error| config(&at, error))?;
+        if accounts.recipients.iter().any(|(other, _)| *other == network) {
+            return Err(ConfigError::new(at, "the network has two recipients; keep one"));
+        }
+        accounts.recipients.push((network, address.into()));
+    }
+    Ok(accounts)
+}
+
+/// Checks one route that costs something.
+pub(super) fn rule(
+    origin: &str,
+    accounts: &Accounts,
+    label: &Arc<str>,
+    segments: Box<[Segment]>,
+    rule: PriceRule,
+) -> Result<Rule, ConfigError> {
+    let at = format!("route `{label}`");
+    let wrong = |problem: &str| Err(ConfigError::new(&at, problem));
+    let max_timeout_seconds = rule.max_timeout.as_secs();
+    let resource = v2::ResourceInfo {
+        url: origin.to_owned(),
+        description: rule.description,
+        mime_type: rule.mime_type,
+        ..Default::default()
+    };
+    if resource.description.as_ref().is_some_and(|text| text.chars().count() > 500) {
+        return wrong("its description is longer than 500 characters");
+    }
+    let is_plain = |text: &String| text.len() <= 255 && text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+    if resource.mime_type.as_ref().is_some_and(|mime_type| !is_plain(mime_type)) {
+        return wrong("its media type is not plain text such as `application/json`");
+    }
+    check_timeout(max_timeout_seconds).map_err(|error| config(&at, error))?;
+    let price = match <[Part; 1]>::try_from(rule.price.parts) {
+        Ok([Part::Dynamic(pricer)]) => RulePrice::Dynamic(pricer),
+        other => {
+            let price = Price { parts: other.map_or_else(|parts| parts, Vec::from) };
+            let options =
+                accounts.resolve(&price, max_timeout_seconds).map_err(|error| config(&at, error))?;
+            let challenge = ChallengeTemplate::new(&resource, rule.binding, &options);
+            if challenge.header_len(0) > MAX_HEADER {
+                return wrong(
+                    "its 402 does not fit the 8 KiB that proxies let pass; offer fewer ways to pay",
+                );
+            }
+            RulePrice::Fixed(FixedPrice { options: options.into(), challenge })
+        }
+    };
+    Ok(Rule {
+        pattern: label.clone(),
+        price,
+        resource,
+        settle: rule.settle,
+        binding: rule.binding,
+        private_cache: rule.private_cache,
+        max_timeout_seconds,
+        digest: RouteDigest::new(origin, label),
+        segments,
+    })
+}
+
+impl RuleInfo {
+    pub(super) fn new(
+        pattern: Arc<str>,
+        methods: Vec<Arc<str>>,
+        rule: Option<&Arc<Rule>>,
+        accounts: &Accounts,
+    ) -> Self {
+        let price = match rule.map(|rule| &rule.price) {
+            None => "free".to_owned(),
+            Some(RulePrice::Dynamic(_)) => "dynamic".to_owned(),
+            Some(RulePrice::Fixed(price)) => {
+                let options: Vec<String> = price.options.iter().map(|option| accounts.show(option)).collect();
+                options.join(" or ")
+            }
+        };
+        Self { pattern, methods, price }
+    }
+}
+
+fn check_token(network: &NetworkId, token: &Token) -> Result<(), PriceError> {
+    if !network.is_evm() {
+        return Err(PriceError::UnsupportedNetwork(network.clone()));
+    }
+    address::check_recipient(&token.address)?;
+    if token.name.is_none() || token.version.is_none() {
+        return Err(PriceError::NoSigningDomain(token.symbol.clone()));
+    }
+    Ok(())
+}
+
+fn config(at: &str, error: PriceError) -> ConfigError {
+    ConfigError::new(at, error.to_string()).with_source(error)
+}
+
+/// Of the 8 KiB, what is left for the URL's path and the other headers is 1.5 KiB.
+const MAX_HEADER: usize = 6656;

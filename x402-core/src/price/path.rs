@@ -1,0 +1,272 @@
+//! The path guard: refuses paths that routers read in more than one way.
+
+use std::borrow::Cow;
+
+/// Whether a path can be read in more than one way: it does not start with a slash, or has dot segments, a
+/// backslash or a NUL (plain or percent-encoded), an encoded slash, a broken escape, or bytes that are not
+/// UTF-8 once decoded.
+///
+/// Such a path is never resolved to find a rule: it is refused wherever a paywall is mounted. Allocates nothing.
+#[must_use]
+pub fn is_ambiguous(path: &str) -> bool {
+    let bytes = path.as_bytes();
+    if bytes.first() != Some(&b'/') {
+        return true;
+    }
+    let mut segment = Segment::default();
+    let mut utf8 = Utf8::default();
+    let mut at = 1;
+    while let Some(&byte) = bytes.get(at) {
+        at += 1;
+        if byte == b'/' {
+            if segment.is_dots() || !utf8.is_complete() {
+                return true;
+            }
+            segment = Segment::default();
+            continue;
+        }
+        let decoded = match byte {
+            b'%' => match escape(bytes, at) {
+                Some(b'/') | None => return true,
+                Some(decoded) => {
+                    at += 2;
+                    decoded
+                }
+            },
+            plain => plain,
+        };
+        if decoded == b'\\' || decoded == 0 || !utf8.push(decoded) {
+            return true;
+        }
+        segment.push(decoded);
+    }
+    segment.is_dots() || !utf8.is_complete()
+}
+
+/// Percent-decodes what [`is_ambiguous`] let through.
+pub(crate) fn decode(text: &str) -> Cow<'_, str> {
+    if !text.contains('%') {
+        return Cow::Borrowed(text);
+    }
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        at += 1;
+        match (byte, escape(bytes, at)) {
+            (b'%', Some(value)) => {
+                decoded.push(value);
+                at += 2;
+            }
+            (plain, _) => decoded.push(plain),
+        }
+    }
+    Cow::Owned(
+        String::from_utf8(decoded).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into()),
+    )
+}
+
+/// The readings that a router may take of a path instead of its own spelling: escapes decoded, repeated slashes
+/// collapsed, the last slash dropped, and any of these together. Empty for ordinary paths.
+pub(super) fn readings(path: &str) -> Vec<String> {
+    let trailing = path.len() > 1 && path.ends_with('/');
+    if !path.contains('%') && !path.contains("//") && !trailing {
+        return Vec::new();
+    }
+    let mut readings: Vec<String> = Vec::new();
+    for choice in 1..8_u8 {
+        let mut reading = Cow::Borrowed(path);
+        if choice & 1 != 0 {
+            reading = Cow::Owned(decode(&reading).into_owned());
+        }
+        if choice & 2 != 0 {
+            reading = Cow::Owned(collapse(&reading));
+        }
+        if choice & 4 != 0 {
+            let trimmed = reading.trim_end_matches('/');
+            reading = Cow::Owned(if trimmed.is_empty() { "/".to_owned() } else { trimmed.to_owned() });
+        }
+        if reading != path && !readings.iter().any(|known| *known == reading) {
+            readings.push(reading.into_owned());
+        }
+    }
+    readings
+}
+
+fn collapse(path: &str) -> String {
+    let mut collapsed = String::with_capacity(path.len());
+    for character in path.chars() {
+        if character != '/' || !collapsed.ends_with('/') {
+            collapsed.push(character);
+        }
+    }
+    collapsed
+}
+
+fn escape(bytes: &[u8], at: usize) -> Option<u8> {
+    let digit = |index: usize| char::from(*bytes.get(index)?).to_digit(16);
+    u8::try_from(digit(at)? << 4 | digit(at + 1)?).ok()
+}
+
+/// Whether a segment is made of nothing but one or two dots. What stands behind a `;` does not count: some
+/// servers drop it before they resolve dots.
+#[derive(Default)]
+struct Segment {
+    dots: u8,
+    other: bool,
+    parameters: bool,
+}
+
+impl Segment {
+    fn push(&mut self, byte: u8) {
+        match byte {
+            _ if self.parameters => {}
+            b';' => self.parameters = true,
+            b'.' => self.dots = self.dots.saturating_add(1),
+            _ => self.other = true,
+        }
+    }
+
+    fn is_dots(&self) -> bool {
+        !self.other && (1..=2).contains(&self.dots)
+    }
+}
+
+/// Checks UTF-8 byte by byte, holding no more than one character.
+#[derive(Default)]
+struct Utf8 {
+    character: [u8; 4],
+    have: usize,
+    wanted: usize,
+}
+
+impl Utf8 {
+    fn push(&mut self, byte: u8) -> bool {
+        if self.wanted == 0 {
+            self.wanted = match byte {
+                0x00..=0x7f => return true,
+                0xc2..=0xdf => 2,
+                0xe0..=0xef => 3,
+                0xf0..=0xf4 => 4,
+                _ => return false,
+            };
+            self.have = 0;
+        }
+        self.character[self.have] = byte;
+        self.have += 1;
+        if self.have < self.wanted {
+            return true;
+        }
+        let character = &self.character[..self.wanted];
+        self.wanted = 0;
+        std::str::from_utf8(character).is_ok()
+    }
+
+    fn is_complete(&self) -> bool {
+        self.wanted == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn ordinary_paths_pass() {
+        for path in [
+            "/",
+            "/a",
+            "/a/b/",
+            "//",
+            "/a//b",
+            "/New%20York",
+            "/caf%C3%A9",
+            "/café",
+            "/a.b",
+            "/...",
+            "/.well-known",
+            "/a..b",
+            "/%E2%82%AC",
+            "/100%25",
+            "/a;b=c",
+            "/%7Bx%7D",
+            "/a%3Bb",
+            "/..a;b",
+            "/%F0%9F%98%80",
+        ] {
+            assert!(!is_ambiguous(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn paths_with_two_readings_are_refused() {
+        for path in [
+            "",
+            "*",
+            "a",
+            "/.",
+            "/..",
+            "/a/./b",
+            "/a/../b",
+            "/a/..",
+            "/%2e",
+            "/%2E%2e/a",
+            "/.%2e",
+            "/%2e.",
+            "/a%2fb",
+            "/a%2Fb",
+            "/a%5cb",
+            "/a%5Cb",
+            "/a\\b",
+            "/a%00",
+            "/a\0b",
+            "/%",
+            "/%4",
+            "/%zz",
+            "/a%2",
+            "/%C3",
+            "/%C3/%A9",
+            "/%C3x",
+            "/%FF",
+            "/%80",
+            "/%ED%A0%80",
+            "/%C0%AF",
+            "/..;/a",
+            "/a/..;x=y",
+            "/%2e%2e%3bx/a",
+            "/é%80",
+            "/%E2%82",
+            "/%F5%80%80%80",
+            "/%+1",
+        ] {
+            assert!(is_ambiguous(path), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn readings_are_all_that_a_router_may_take() {
+        assert!(readings("/a/b.html").is_empty());
+        assert!(readings("/").is_empty());
+        assert_eq!(readings("/a/"), ["/a"]);
+        assert_eq!(readings("//"), ["/"]);
+        assert_eq!(readings("/%61//b"), ["/a//b", "/%61/b", "/a/b"]);
+    }
+
+    proptest! {
+        #[test]
+        fn what_passes_decodes_to_text_without_separators(path in "(/([-.;a%\\\\é]|%2[eEfF]|%5[cC]|%c3|%a9|%00){0,4}){1,4}") {
+            if !is_ambiguous(&path) {
+                let decoded = decode(&path);
+                prop_assert_eq!(decoded.matches('/').count(), path.matches('/').count());
+                let clean = !decoded.contains(['\\', '\0', '\u{fffd}']);
+                prop_assert!(clean);
+                for segment in decoded.split('/') {
+                    let bare = segment.split(';').next().unwrap_or_default();
+                    prop_assert!(bare != "." && bare != "..");
+                }
+            }
+        }
+    }
+}

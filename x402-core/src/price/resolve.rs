@@ -1,0 +1,176 @@
+//! From what the user wrote to ways to pay.
+
+use std::sync::Arc;
+
+use super::{
+    AtomicAmount, NetworkId, Price, PriceError, PriceOption, Token, TransferMethod, address, known_network,
+    option::EXACT, rule::Part, tokens::is_named,
+};
+use crate::{challenge::ChallengeTemplate, quote};
+
+/// Who is paid, and in which tokens besides the known ones.
+#[derive(Debug, Default)]
+pub(super) struct Accounts {
+    pub(super) recipients: Vec<(NetworkId, Arc<str>)>,
+    pub(super) tokens: Vec<(NetworkId, Token)>,
+}
+
+impl Accounts {
+    /// The ways to pay a fixed price, in its order. `timeout` is what a payer is given, in seconds.
+    pub(super) fn resolve(&self, price: &Price, timeout: u64) -> Result<Vec<PriceOption>, PriceError> {
+        check_timeout(timeout)?;
+        let mut options = Vec::new();
+        for part in &price.parts {
+            match part {
+                Part::Dollars(text) => {
+                    if self.recipients.is_empty() {
+                        return Err(PriceError::NoRecipients);
+                    }
+                    for (network, _) in &self.recipients {
+                        let token = self.default_asset(network)?;
+                        options.push(self.option(network, token, decimal(text, token)?, timeout)?);
+                    }
+                }
+                Part::Atomic { network, amount } => {
+                    let network = network.as_ref().map_err(Clone::clone)?;
+                    options.push(self.option(network, self.default_asset(network)?, *amount, timeout)?);
+                }
+                Part::Token { network, token, amount } => {
+                    let network = network.as_ref().map_err(Clone::clone)?;
+                    let token = self.named(network, token)?;
+                    options.push(self.option(network, token, decimal(amount, token)?, timeout)?);
+                }
+                Part::Option(option) => options.push(self.complete(option)?),
+                Part::Mistake(mistake) => return Err(mistake.clone()),
+                Part::Dynamic(_) => return Err(PriceError::NestedDynamic),
+            }
+        }
+        check_list(&options)?;
+        Ok(options)
+    }
+
+    /// A way to pay, for people.
+    pub(super) fn show(&self, option: &PriceOption) -> String {
+        let PriceOption { network, asset, amount, .. } = option;
+        match self.tokens(network).find(|token| is_named(token, asset, true)) {
+            Some(token) => format!("{} {} on {network}", amount.to_decimal(token.decimals), token.symbol),
+            None => format!("{amount} units of {asset} on {network}"),
+        }
+    }
+
+    fn option(
+        &self,
+        network: &NetworkId,
+        token: &Token,
+        amount: AtomicAmount,
+        timeout: u64,
+    ) -> Result<PriceOption, PriceError> {
+        let recipient = self.recipients.iter().find(|(known, _)| known == network);
+        let (_, pay_to) = recipient.ok_or_else(|| PriceError::NoRecipient(network.clone()))?;
+        let mut option = PriceOption::new(network.clone(), token.address.as_str(), amount, pay_to.clone());
+        option.max_timeout_seconds = timeout;
+        self.complete(&option)
+    }
+
+    /// Checks a way to pay, and adds the signing domain of a token that is known.
+    fn complete(&self, option: &PriceOption) -> Result<PriceOption, PriceError> {
+        let mut option = option.clone();
+        if !option.network.is_evm() {
+            return Err(PriceError::UnsupportedNetwork(option.network));
+        }
+        if *option.scheme != *EXACT {
+            return Err(PriceError::Scheme(option.scheme.to_string()));
+        }
+        if option.amount.is_zero() {
+            return Err(PriceError::Zero);
+        }
+        check_timeout(option.max_timeout_seconds)?;
+        address::check(&option.asset)?;
+        address::check_recipient(&option.pay_to)?;
+        if option.pay_to.eq_ignore_ascii_case(&option.asset) {
+            return Err(PriceError::PaysTheToken(option.pay_to.to_string()));
+        }
+        let token = self.tokens(&option.network).find(|token| is_named(token, &option.asset, true)).cloned();
+        let other_method = option.extra.get("assetTransferMethod").is_some_and(|method| method != "eip3009");
+        if other_method
+            || token.as_ref().is_some_and(|token| token.transfer_method != TransferMethod::Eip3009)
+        {
+            return Err(PriceError::TransferMethod(option.asset.to_string()));
+        }
+        let has = |name| option.extra.get(name).is_some_and(serde_json::Value::is_string);
+        if !has("name") || !has("version") {
+            let domain = token.and_then(|token| token.name.zip(token.version));
+            let no_domain = || PriceError::NoSigningDomain(option.asset.to_string());
+            let (name, version) = domain.ok_or_else(no_domain)?;
+            option = option.signing_domain(&name, &version);
+        }
+        if option.extra.contains_key(quote::MEMBER) {
+            Arc::make_mut(&mut option.extra).remove(quote::MEMBER);
+        }
+        Ok(option)
+    }
+
+    /// The user's own tokens first: they may correct the table.
+    fn tokens<'a>(&'a self, network: &'a NetworkId) -> impl Iterator<Item = &'a Token> + Clone {
+        let own = self.tokens.iter().filter(move |(known, _)| known == network).map(|(_, token)| token);
+        own.chain(known_network(network).into_iter().flat_map(|network| &network.tokens))
+    }
+
+    fn named<'a>(&'a self, network: &'a NetworkId, name: &str) -> Result<&'a Token, PriceError> {
+        let mut tokens = self.checked_tokens(network)?;
+        let unknown = || PriceError::UnknownToken { network: network.clone(), token: name.to_owned() };
+        tokens.find(|token| is_named(token, name, true)).ok_or_else(unknown)
+    }
+
+    fn default_asset<'a>(&'a self, network: &'a NetworkId) -> Result<&'a Token, PriceError> {
+        let mut tokens = self.checked_tokens(network)?;
+        let own = |token: &&Token| self.tokens.iter().any(|(_, known)| std::ptr::eq(known, *token));
+        let token = match known_network(network).and_then(|network| network.default_asset()) {
+            Some(default) => tokens.find(|token| is_named(token, &default.address, true)),
+            None => tokens.find(own),
+        };
+        token.ok_or_else(|| PriceError::NoDefaultAsset(network.clone()))
+    }
+
+    fn checked_tokens<'a>(
+        &'a self,
+        network: &'a NetworkId,
+    ) -> Result<impl Iterator<Item = &'a Token> + Clone, PriceError> {
+        if !network.is_evm() {
+            return Err(PriceError::UnsupportedNetwork(network.clone()));
+        }
+        let mut tokens = self.tokens(network).peekable();
+        if tokens.peek().is_none() && known_network(network).is_none() {
+            return Err(PriceError::UnknownNetwork(network.clone()));
+        }
+        Ok(tokens)
+    }
+}
+
+/// Whether a payer can be given this long: settled in time, and remembered until it cannot be settled any more.
+pub(super) fn check_timeout(seconds: u64) -> Result<(), PriceError> {
+    if (10..=3600).contains(&seconds) { Ok(()) } else { Err(PriceError::Timeout(seconds)) }
+}
+
+fn check_list(options: &[PriceOption]) -> Result<(), PriceError> {
+    if options.is_empty() {
+        return Err(PriceError::Empty);
+    }
+    if options.len() > ChallengeTemplate::MAX_OPTIONS {
+        return Err(PriceError::TooMany(options.len()));
+    }
+    for (index, option) in options.iter().enumerate() {
+        let same = |other: &PriceOption| {
+            other.network == option.network && other.asset.eq_ignore_ascii_case(&option.asset)
+        };
+        if options[..index].iter().any(same) {
+            return Err(PriceError::Duplicate(option.network.clone()));
+        }
+    }
+    Ok(())
+}
+
+fn decimal(text: &str, token: &Token) -> Result<AtomicAmount, PriceError> {
+    AtomicAmount::from_decimal(text, token.decimals)
+        .map_err(|error| PriceError::Amount { text: text.to_owned(), error })
+}

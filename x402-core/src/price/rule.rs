@@ -1,0 +1,199 @@
+//! What the user writes: prices, and what else belongs to a route.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{AmountError, AtomicAmount, NetworkError, NetworkId, PriceError, PriceOption, Pricer};
+use crate::{SettleTiming, error::BoxError, head::RequestFacts, quote::BindingLevel};
+
+/// What a request costs, before the table turned it into ways to pay.
+///
+/// ```
+/// use x402_core::price::Price;
+///
+/// let dollars = Price::usd("0.01")?;            // in the default token of every network with a recipient
+/// let euros = Price::token("eip155:8453", "0x60a3E35Cc302bFA44Cb288Bc5a4F316Fdb1adb42", "0.01");
+/// let either = dollars.or(euros);
+/// # Ok::<(), x402_core::price::AmountError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Price {
+    pub(super) parts: Vec<Part>,
+}
+
+/// One part of a price. What is wrong with it is kept until the table is built.
+#[derive(Clone, Debug)]
+pub(super) enum Part {
+    Dollars(String),
+    Atomic { network: Result<NetworkId, NetworkError>, amount: AtomicAmount },
+    Token { network: Result<NetworkId, NetworkError>, token: String, amount: String },
+    Option(PriceOption),
+    Dynamic(Arc<dyn Pricer>),
+    Mistake(PriceError),
+}
+
+impl Price {
+    /// A price in dollars, such as `"0.01"`, asked in the default token of every network that has a recipient,
+    /// in the order of the recipients.
+    ///
+    /// # Errors
+    /// [`AmountError`] when the text is not a decimal. Whether it is too fine for a token shows when the table
+    /// is built.
+    pub fn usd(dollars: &str) -> Result<Self, AmountError> {
+        AtomicAmount::from_decimal(dollars, MOST_PLACES)?;
+        Ok(Self::one(Part::Dollars(dollars.to_owned())))
+    }
+
+    /// A price in units of the network's default token.
+    pub fn atomic(network: impl AsRef<str>, amount: impl Into<AtomicAmount>) -> Self {
+        Self::one(Part::Atomic { network: NetworkId::new(network.as_ref()), amount: amount.into() })
+    }
+
+    /// A price in a token of the network, by its symbol or address; the amount is a decimal of the whole token.
+    pub fn token(
+        network: impl AsRef<str>,
+        symbol_or_address: impl Into<String>,
+        amount: impl Into<String>,
+    ) -> Self {
+        Self::one(Part::Token {
+            network: NetworkId::new(network.as_ref()),
+            token: symbol_or_address.into(),
+            amount: amount.into(),
+        })
+    }
+
+    /// Ways to pay written out, each with its recipient.
+    pub fn options(options: Vec<PriceOption>) -> Self {
+        Self { parts: options.into_iter().map(Part::Option).collect() }
+    }
+
+    /// A price computed for each request, by an async closure over its [facts](RequestFacts). See [`Pricer`].
+    pub fn dynamic<F, Fut, P, E>(price: F) -> Self
+    where
+        F: Fn(RequestFacts) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<P, E>> + Send + 'static,
+        P: Into<Self>,
+        E: Into<BoxError>,
+    {
+        Self::pricer(price)
+    }
+
+    /// A price computed for each request, by a [`Pricer`].
+    pub fn pricer(pricer: impl Pricer + 'static) -> Self {
+        Self::one(Part::Dynamic(Arc::new(pricer)))
+    }
+
+    /// This price, or else `other`: the client chooses. The order is the server's preference.
+    pub fn or(mut self, other: impl Into<Self>) -> Self {
+        self.parts.extend(other.into().parts);
+        self
+    }
+
+    fn one(part: Part) -> Self {
+        Self { parts: vec![part] }
+    }
+}
+
+/// Reads `"$0.01"`. A mistake surfaces when the table is built.
+impl From<&str> for Price {
+    fn from(text: &str) -> Self {
+        let part = match text.strip_prefix('$').map(Self::usd) {
+            Some(Ok(price)) => return price,
+            Some(Err(error)) => Part::Mistake(PriceError::Amount { text: text.to_owned(), error }),
+            None => Part::Mistake(PriceError::NotDollars(text.to_owned())),
+        };
+        Self::one(part)
+    }
+}
+
+/// A price and what else belongs to a route.
+///
+/// ```
+/// use std::time::Duration;
+/// use x402_core::{SettleTiming, price::PriceRule, quote::BindingLevel};
+///
+/// let rule = PriceRule::new("$0.25")
+///     .description("A rendered page")
+///     .mime_type("application/pdf")
+///     .settle(SettleTiming::BeforeHandler)
+///     .binding(BindingLevel::Quote)
+///     .max_timeout(Duration::from_secs(60));
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct PriceRule {
+    pub(super) price: Price,
+    pub(super) description: Option<String>,
+    pub(super) mime_type: Option<String>,
+    pub(super) settle: Option<SettleTiming>,
+    pub(super) binding: BindingLevel,
+    pub(super) max_timeout: Duration,
+    pub(super) private_cache: bool,
+}
+
+impl PriceRule {
+    /// A rule with this price and defaults for everything else.
+    pub fn new(price: impl Into<Price>) -> Self {
+        Self {
+            price: price.into(),
+            description: None,
+            mime_type: None,
+            settle: None,
+            binding: BindingLevel::default(),
+            max_timeout: Duration::from_secs(super::option::DEFAULT_TIMEOUT_SECONDS),
+            private_cache: false,
+        }
+    }
+
+    /// What is sold, in at most 500 characters. Payers see it.
+    pub fn description(mut self, text: impl Into<String>) -> Self {
+        self.description = Some(text.into());
+        self
+    }
+
+    /// The media type of what is sold.
+    pub fn mime_type(mut self, mime_type: impl Into<String>) -> Self {
+        self.mime_type = Some(mime_type.into());
+        self
+    }
+
+    /// When this route is settled, if not when the others are.
+    pub fn settle(mut self, timing: SettleTiming) -> Self {
+        self.settle = Some(timing);
+        self
+    }
+
+    /// The weakest tie between payment and request that is accepted. Default: [`BindingLevel::Terms`].
+    pub fn binding(mut self, minimum: BindingLevel) -> Self {
+        self.binding = minimum;
+        self
+    }
+
+    /// How long a payer's authorization should be valid, 10 to 3600 seconds. Default: 300.
+    pub fn max_timeout(mut self, timeout: Duration) -> Self {
+        self.max_timeout = timeout;
+        self
+    }
+
+    /// Lets the payer's own cache keep what was paid for: `private` instead of `private, no-store`.
+    pub fn private_cache(mut self) -> Self {
+        self.private_cache = true;
+        self
+    }
+}
+
+impl From<Price> for PriceRule {
+    fn from(price: Price) -> Self {
+        Self::new(price)
+    }
+}
+
+/// Reads `"$0.01"`. A mistake surfaces when the table is built.
+impl From<&str> for PriceRule {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+/// More places than this no known token has; a table's tokens decide at last.
+const MOST_PLACES: u8 = 36;

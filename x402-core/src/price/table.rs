@@ -1,0 +1,108 @@
+//! What the table holds of a route once it is built.
+
+use std::{fmt, sync::Arc};
+
+use super::{PriceOption, Pricer, path, pattern::Segment};
+use crate::{
+    SettleTiming,
+    challenge::ChallengeTemplate,
+    quote::{BindingLevel, QuoteScope, RouteDigest},
+    wire::v2,
+};
+
+/// A route that costs something.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Rule {
+    /// The pattern as it was written, or `*`: the label of this route in logs and metrics.
+    pub pattern: Arc<str>,
+    /// What it costs.
+    pub price: RulePrice,
+    /// What is sold. The URL is the origin alone; [`resource_info`](Self::resource_info) completes it.
+    pub resource: v2::ResourceInfo,
+    /// When it is settled, if not when the others are.
+    pub settle: Option<SettleTiming>,
+    /// The weakest tie between payment and request that is accepted.
+    pub binding: BindingLevel,
+    /// Whether the payer's own cache may keep what was paid for.
+    pub private_cache: bool,
+    /// How long a payer's authorization should be valid.
+    pub max_timeout_seconds: u64,
+    pub(super) digest: RouteDigest,
+    pub(super) segments: Box<[Segment]>,
+}
+
+impl Rule {
+    /// The request that a quote of this route is for.
+    #[must_use]
+    pub fn scope<'a>(&self, method: &'a str, path: &'a str, query: Option<&'a str>) -> QuoteScope<'a> {
+        QuoteScope { route: self.digest, method, path, query }
+    }
+
+    /// What is sold at this path; the query is never part of it.
+    #[must_use]
+    pub fn resource_info(&self, path: &str) -> v2::ResourceInfo {
+        v2::ResourceInfo { url: crate::challenge::url(&self.resource.url, path), ..self.resource.clone() }
+    }
+
+    /// The 402 of this route with these ways to pay, for prices computed per request.
+    ///
+    /// # Panics
+    /// With more than [`ChallengeTemplate::MAX_OPTIONS`] options; [`Prices::resolve`](super::Prices::resolve)
+    /// never gives so many.
+    #[must_use]
+    pub fn challenge(&self, options: &[PriceOption]) -> ChallengeTemplate {
+        ChallengeTemplate::new(&self.resource, self.binding, options)
+    }
+
+    /// The parameters of the pattern in this path, percent-decoded, in the order of the pattern.
+    #[must_use]
+    pub fn params(&self, path: &str) -> Vec<(String, String)> {
+        let mut params = Vec::new();
+        let mut rest = path.strip_prefix('/');
+        for segment in &self.segments {
+            let (head, tail) = match rest.map(|rest| (rest, rest.split_once('/'))) {
+                Some((_, Some((head, tail)))) => (head, Some(tail)),
+                Some((rest, None)) => (rest, None),
+                None => ("", None),
+            };
+            match segment {
+                Segment::Literal(_) => {}
+                Segment::Param(name) => params.push((name.to_string(), path::decode(head).into_owned())),
+                Segment::Wildcard(name) => {
+                    params.push((name.to_string(), path::decode(rest.unwrap_or_default()).into_owned()));
+                }
+            }
+            rest = tail;
+        }
+        params
+    }
+}
+
+/// What a route costs.
+#[non_exhaustive]
+pub enum RulePrice {
+    /// The same for every request.
+    Fixed(FixedPrice),
+    /// Computed for each request.
+    Dynamic(Arc<dyn Pricer>),
+}
+
+impl fmt::Debug for RulePrice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(price) => f.debug_tuple("Fixed").field(&price.options).finish(),
+            Self::Dynamic(_) => f.write_str("Dynamic"),
+        }
+    }
+}
+
+/// A price that is the same for every request, and its 402.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct FixedPrice {
+    /// The ways to pay, in the server's order.
+    pub options: Arc<[PriceOption]>,
+    /// The 402, prepared.
+    pub challenge: ChallengeTemplate,
+}
