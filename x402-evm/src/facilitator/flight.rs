@@ -86,17 +86,17 @@ impl Flights {
 impl Flight {
     /// Waits for the end, at most `after_sending` once something was sent.
     pub(super) async fn outcome(mut self, after_sending: Duration) -> Result<Settlement, SettleError> {
-        let preparing = self.0.wait_for(|stage| !matches!(stage, Stage::Preparing)).await.map(drop);
-        if preparing.is_ok() {
+        // However these end, the last stage tells what is known.
+        let begun = self.0.wait_for(|stage| !matches!(stage, Stage::Preparing));
+        if matches!(timeout(PREPARE_WITHIN, begun).await.map(|begun| begun.map(drop)), Ok(Ok(()))) {
             let over = self.0.wait_for(|stage| matches!(stage, Stage::Over(_)));
-            // Either way the last stage tells what is known.
             let _ = timeout(after_sending, over).await.map(|over| over.map(drop));
         }
         let stage = self.0.borrow().clone();
         match stage {
             Stage::Over(outcome) => outcome.into(),
             Stage::Sent(hash) => unresolved(Some(hash), "no receipt in time"),
-            Stage::Preparing => unresolved(None, "the settlement stopped half-way"),
+            Stage::Preparing => unresolved(None, "the settlement could not be begun in time"),
         }
     }
 }
@@ -133,3 +133,6 @@ impl Drop for Landing {
         self.flights.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.payment);
     }
 }
+
+/// Each request before sending has a deadline of its own; only a long queue for the gas account takes this long.
+const PREPARE_WITHIN: Duration = Duration::from_secs(45);

@@ -1,6 +1,5 @@
 //! Whether a payment could be settled now.
 
-use tokio::try_join;
 use x402_core::{error::RejectReason, facilitator::Payment};
 
 use super::{Inner, prepare::VERIFY_MARGIN};
@@ -21,20 +20,20 @@ impl Inner {
             // A failure is weighed after the reasons that explain it.
             Ok::<_, Refusal>(self.rpc.call(&call, None).await)
         };
-        let reads = async {
-            let used = self.rpc.authorization_used(token, message, None);
-            let balance = self.rpc.token_balance(token, message.from);
-            Ok::<_, Refusal>(try_join!(used, balance)?)
-        };
-        // A token that does not fit explains whatever else fails, so it is told first.
-        let (facts, simulated, reads) = tokio::join!(self.check_facts(&prepared.domain), simulation, reads);
+        let (facts, used, balance, simulated) = tokio::join!(
+            self.check_facts(&prepared.domain),
+            self.rpc.authorization_used(token, message, None),
+            self.rpc.token_balance(token, message.from),
+            simulation,
+        );
+        // In this order, since each explains whatever fails after it.
         facts?;
+        let used = used?;
         let simulated = simulated?;
-        let (used, balance) = reads?;
         if used {
             return Err(RejectReason::NonceAlreadyUsed.into());
         }
-        if balance < message.value {
+        if balance? < message.value {
             return Err(RejectReason::InsufficientFunds.into());
         }
         simulated.map(drop).map_err(|error| revert::refusal(error, message, now))

@@ -91,7 +91,7 @@ impl Rpc {
     }
 
     pub(crate) async fn broadcast(&self, transaction: &[u8]) -> Result<(), ChainError> {
-        self.0.send_raw_transaction(transaction).await?;
+        self.0.send_raw_transaction(transaction).await.map(drop)?;
         Ok(())
     }
 

@@ -70,7 +70,7 @@ pub(crate) fn is_revert(error: &ChainError) -> bool {
     let message = message.to_ascii_lowercase();
     *code == 3
         || data.is_some()
-        || ["revert", "out of gas", "outofgas", "invalid opcode", "gas required exceeds", "invalid jump"]
+        || ["revert", "out of gas", "outofgas", "invalid opcode", "gas required exceeds", "invalid jump", "evm error"]
             .iter()
             .any(|sign| message.contains(sign))
 }
