@@ -91,6 +91,26 @@ async fn a_holder_that_was_overtaken_delivers_nothing() {
 }
 
 #[tokio::test]
+async fn a_response_on_its_way_is_not_run_for_again() {
+    for timing in [SettleTiming::BeforeHandler, SettleTiming::AfterHandler] {
+        for outcome in [Outcome::streaming(200), Outcome::complete(200, Vec::new(), "sunny".into())] {
+            let (store, forgotten) = FaultyStore::switched(Fault::Forgotten, &[Step::Response]);
+            let configure = |builder: EngineBuilder| builder.settle(timing).store(store);
+            let world = World::with(|builder| configure(builder).wait_in_flight(Duration::from_millis(1)));
+            forgotten.store(true, Ordering::SeqCst);
+            let request = Request::get("/weather/oslo");
+            let paid = request.paid(&world.pay(&request).await);
+            let slow = world.enter(&paid).await.unwrap();
+            // It stood still for longer than its lease, but nobody came: it goes on, and holds the order again.
+            world.clock.advance(Duration::from_secs(31));
+            let release = slow.finish(outcome).await.unwrap();
+            assert_eq!(world.send(&paid).await.status, 409, "{timing:?}");
+            drop(release);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_paid_stream_is_not_repeated_for_ever() {
     for timing in [SettleTiming::BeforeHandler, SettleTiming::AfterHandler] {
         let world = World::with(|builder| builder.settle(timing));
@@ -323,7 +343,7 @@ async fn a_client_that_leaves_at_any_moment_pays_once_and_is_served_once() {
 }
 
 /// Polls a future so many times, then drops it.
-async fn leave_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
+pub(crate) async fn leave_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
     let mut future = Box::pin(future);
     let mut left = polls;
     std::future::poll_fn(|context| {

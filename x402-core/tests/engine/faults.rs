@@ -73,7 +73,11 @@ impl FaultyStore {
     ) -> BoxFuture<'a, Result<T, StoreError>> {
         Box::pin(async move {
             let lost = || StoreError::Unavailable("the store is down".into());
-            match (self.faults)(step) {
+            let fault = (self.faults)(step);
+            if std::env::var("TRACE").is_ok() {
+                eprintln!("   store {step:?} {fault:?}");
+            }
+            match fault {
                 Fault::Lost => Err(lost()),
                 Fault::Unanswered => work.await.and_then(|_| Err(lost())),
                 Fault::None | Fault::Forgotten => work.await,
@@ -97,6 +101,9 @@ impl OrderStore for FaultyStore {
         event: &'a Event,
         now: UnixSeconds,
     ) -> BoxFuture<'a, Result<Order, StoreError>> {
+        if std::env::var("TRACE").is_ok() {
+            eprintln!("  {now} {:?} fence {} {event:?}", &lease.key.as_bytes()[0], lease.fence);
+        }
         self.step(Step::Advance, self.inner.advance(lease, event, now))
     }
 
@@ -122,7 +129,11 @@ impl OrderStore for FaultyStore {
         key: &'a PaymentKey,
     ) -> BoxFuture<'a, Result<Option<Arc<StoredResponse>>, StoreError>> {
         Box::pin(async move {
-            match (self.faults)(Step::Response) {
+            let fault = (self.faults)(Step::Response);
+            if std::env::var("TRACE").is_ok() {
+                eprintln!("   store response {fault:?}");
+            }
+            match fault {
                 Fault::Lost | Fault::Unanswered => Err(StoreError::Unavailable("the store is down".into())),
                 Fault::Forgotten => Ok(None),
                 Fault::None => self.inner.response(key).await,
