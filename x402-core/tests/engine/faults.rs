@@ -73,11 +73,7 @@ impl FaultyStore {
     ) -> BoxFuture<'a, Result<T, StoreError>> {
         Box::pin(async move {
             let lost = || StoreError::Unavailable("the store is down".into());
-            let fault = (self.faults)(step);
-            if std::env::var("TRACE").is_ok() {
-                eprintln!("   store {step:?} {fault:?}");
-            }
-            match fault {
+            match (self.faults)(step) {
                 Fault::Lost => Err(lost()),
                 Fault::Unanswered => work.await.and_then(|_| Err(lost())),
                 Fault::None | Fault::Forgotten => work.await,
@@ -101,9 +97,6 @@ impl OrderStore for FaultyStore {
         event: &'a Event,
         now: UnixSeconds,
     ) -> BoxFuture<'a, Result<Order, StoreError>> {
-        if std::env::var("TRACE").is_ok() {
-            eprintln!("  {now} {:?} fence {} {event:?}", &lease.key.as_bytes()[0], lease.fence);
-        }
         self.step(Step::Advance, self.inner.advance(lease, event, now))
     }
 
@@ -129,11 +122,7 @@ impl OrderStore for FaultyStore {
         key: &'a PaymentKey,
     ) -> BoxFuture<'a, Result<Option<Arc<StoredResponse>>, StoreError>> {
         Box::pin(async move {
-            let fault = (self.faults)(Step::Response);
-            if std::env::var("TRACE").is_ok() {
-                eprintln!("   store response {fault:?}");
-            }
-            match fault {
+            match (self.faults)(Step::Response) {
                 Fault::Lost | Fault::Unanswered => Err(StoreError::Unavailable("the store is down".into())),
                 Fault::Forgotten => Ok(None),
                 Fault::None => self.inner.response(key).await,

@@ -43,12 +43,13 @@ pub(crate) struct Chaos {
 pub(crate) struct StormClock {
     begun: Instant,
     jumped: Arc<AtomicU64>,
+    ahead: Duration,
 }
 
 impl Chaos {
     pub(crate) fn new(rng: &Rng) -> Self {
         let stormy = Arc::new(AtomicBool::new(true));
-        let clock = StormClock { begun: Instant::now(), jumped: Arc::default() };
+        let clock = StormClock { begun: Instant::now(), jumped: Arc::default(), ahead: Duration::ZERO };
         let mut ledger = FakeFacilitator::new().with_clock(clock.clone());
         if rng.chance(60) {
             ledger = ledger.with_local_proof();
@@ -174,9 +175,16 @@ impl Witness for Chaos {
     }
 }
 
+impl StormClock {
+    /// The clock of an instance that runs a few seconds ahead.
+    pub(crate) fn ahead(&self, seconds: u64) -> Self {
+        Self { ahead: Duration::from_secs(seconds), ..self.clone() }
+    }
+}
+
 impl Clock for StormClock {
     fn now(&self) -> UnixSeconds {
         let jumped = Duration::from_secs(self.jumped.load(Ordering::Relaxed));
-        UnixSeconds::new(NOW).after(self.begun.elapsed()).after(jumped)
+        UnixSeconds::new(NOW).after(self.begun.elapsed()).after(jumped).after(self.ahead)
     }
 }

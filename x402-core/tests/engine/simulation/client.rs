@@ -13,6 +13,7 @@ use x402_core::{
     Admission, Engine, Outcome, Reply, SettleTiming, Ticket, Triage,
     order::{DeliveryState, OrderStore, PaymentState},
     price::PriceOption,
+    quote::QuoteKey,
     scheme::{ExactEvmStructure, PaymentKey},
     testing::TestPayer,
     time::Clock,
@@ -25,9 +26,9 @@ use crate::{
     support::{Request, prices},
 };
 
-/// A server, and what its handlers do.
+/// One or two instances over one store, and what their handlers do.
 pub(crate) struct Shop {
-    engine: Engine,
+    engines: Vec<Engine>,
     chaos: Chaos,
     runs: Cell<u64>,
 }
@@ -42,7 +43,6 @@ pub(crate) struct Client {
     key: Cell<Option<PaymentKey>>,
     /// Whether its response can be kept.
     keeps: bool,
-    runs: Cell<u64>,
     /// Runs whose response arrived.
     delivered: RefCell<BTreeSet<u64>>,
     /// Whether the clock jumped past a lease while a response was on its way.
@@ -57,16 +57,24 @@ enum Got {
 
 impl Shop {
     pub(crate) fn open(chaos: &Chaos, rng: &Rng) -> Self {
-        let engine = Engine::builder(prices())
-            .facilitator(chaos.clone())
-            .store(chaos.store.clone())
-            .clock(chaos.clock.clone())
-            .settle(*rng.pick(&[SettleTiming::AfterHandler, SettleTiming::BeforeHandler]))
-            .wait_in_flight(rng.seconds(0, 10))
-            .resolve_within(rng.seconds(0, 30))
-            .build()
-            .unwrap();
-        Self { engine, chaos: chaos.clone(), runs: Cell::new(0) }
+        let timing = *rng.pick(&[SettleTiming::AfterHandler, SettleTiming::BeforeHandler]);
+        let key = QuoteKey::random();
+        let instance = |_| {
+            let builder = Engine::builder(prices())
+                .facilitator(chaos.clone())
+                .store(chaos.store.clone())
+                .quote_key(key.clone())
+                .clock(chaos.clock.ahead(rng.between(0, 3)))
+                .settle(timing)
+                .wait_in_flight(rng.seconds(0, 10))
+                .resolve_within(rng.seconds(0, 30));
+            builder.build().unwrap()
+        };
+        Self {
+            engines: (0..rng.between(1, 2)).map(instance).collect(),
+            chaos: chaos.clone(),
+            runs: Cell::new(0),
+        }
     }
 }
 
@@ -83,7 +91,6 @@ impl Client {
             request,
             paid: RefCell::default(),
             key: Cell::default(),
-            runs: Cell::default(),
             delivered: RefCell::default(),
             stood_still: Cell::default(),
         }
@@ -91,7 +98,9 @@ impl Client {
 
     /// Asks for the price, and signs.
     pub(crate) async fn order(&self) {
-        let Triage::Reply(challenge) = self.shop.engine.triage(&self.request) else { panic!("it is priced") };
+        let Triage::Reply(challenge) = self.shop.engines[0].triage(&self.request) else {
+            panic!("it is priced")
+        };
         let payment = self.payer.pay_v2(challenge.get("payment-required").unwrap());
         *self.paid.borrow_mut() = Some(self.request.paid(&payment));
         let PaymentPayload::V2(payment) = decode_payment(&payment).unwrap().payment else {
@@ -138,24 +147,6 @@ impl Client {
         }
         sleep(Duration::from_secs(60)).await;
         self.check(&got).await;
-        let status = match &got {
-            Got::Response => 1,
-            Got::Reply(r) => r.status,
-        };
-        println!(
-            "STAT {} {} paid={} delivered={}",
-            status,
-            match &got {
-                Got::Reply(r) => String::from_utf8_lossy(&r.body)
-                    .chars()
-                    .filter(|c| c.is_ascii_alphabetic() || *c == '_')
-                    .take(60)
-                    .collect(),
-                _ => String::new(),
-            },
-            self.shop.chaos.ledger.settlement(&self.key()).is_some(),
-            self.delivered.borrow().len()
-        );
     }
 
     async fn check(&self, got: &Got) {
@@ -168,7 +159,7 @@ impl Client {
         let mine = all.iter().filter(|transfer| transfer.payer == self.payer.address().to_string());
         assert!(mine.count() <= 1, "charged twice");
         assert!(delivered.is_empty() || paid, "delivered unpaid");
-        // A response that is on its way cannot be called back from a client that reads it in a frozen process.
+        // What a frozen process has on its way while others take over cannot be called back.
         if !self.stood_still.get() {
             assert!(delivered.len() <= 1, "delivered {delivered:?}");
         }
@@ -194,12 +185,13 @@ impl Client {
 
     async fn present(&self, storm: bool) -> Got {
         let paid = self.paid.borrow().clone().unwrap();
-        let attempt = match self.shop.engine.triage(&paid) {
+        let engine = self.rng.pick(&self.shop.engines);
+        let attempt = match engine.triage(&paid) {
             Triage::Check(attempt) => attempt,
             Triage::Reply(reply) => return Got::Reply(reply),
             Triage::Free => panic!("it is priced"),
         };
-        match self.shop.engine.admit(attempt).await {
+        match engine.admit(attempt).await {
             Admission::Reply(reply) => Got::Reply(reply),
             Admission::Enter(ticket) => self.handle(ticket, storm).await,
         }
@@ -209,7 +201,6 @@ impl Client {
         assert_eq!(ticket.context().payment_key, self.key());
         let run = self.shop.runs.get() + 1;
         self.shop.runs.set(run);
-        self.runs.set(self.runs.get() + 1);
         sleep(self.rng.seconds(0, if storm { 60 } else { 1 })).await;
         let fails = storm && self.rng.chance(15);
         let status = if fails { 500 } else { 200 };
@@ -234,14 +225,6 @@ impl Client {
             return Got::Reply(Reply::new(200)); // lost on its way
         }
         release.delivery.delivered();
-        if std::env::var("TRACE").is_ok() {
-            eprintln!(
-                "{} {:?} delivered {run} keeps {}",
-                self.shop.chaos.clock.now(),
-                self.key().as_bytes()[0],
-                self.keeps
-            );
-        }
         self.delivered.borrow_mut().insert(run);
         Got::Response
     }
@@ -250,9 +233,6 @@ impl Client {
     fn read(&self, reply: &Reply) {
         if reply.get("idempotent-replayed").is_some() {
             let run = std::str::from_utf8(&reply.body).unwrap().parse().unwrap();
-            if std::env::var("TRACE").is_ok() {
-                eprintln!("{} {:?} replayed {run}", self.shop.chaos.clock.now(), self.key().as_bytes()[0]);
-            }
             self.delivered.borrow_mut().insert(run);
         }
         if reply.get("payment-required").is_some() {
