@@ -1,7 +1,10 @@
 //! What payers, races and outages can try: to get something for nothing, twice, or not to get what was paid for.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -108,6 +111,28 @@ async fn a_response_on_its_way_is_not_run_for_again() {
             drop(release);
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn copies_whose_clients_are_gone_are_not_worked_on() {
+    let opened = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&opened);
+    let store = FaultyStore::new(move |step| {
+        count.fetch_add(usize::from(step == Step::Open), Ordering::SeqCst);
+        Fault::None
+    });
+    let world = World::with(|builder| builder.store(store).wait_in_flight(Duration::from_secs(60)));
+    let request = Request::get("/weather/oslo");
+    let paid = request.paid(&world.pay(&request).await);
+    let ticket = world.enter(&paid).await.unwrap();
+    for _ in 0..100 {
+        assert!(tokio::time::timeout(Duration::from_millis(1), world.enter(&paid)).await.is_err());
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let before = opened.load(Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(opened.load(Ordering::SeqCst), before);
+    assert_eq!(world.run(ticket, 200).await.status, 200);
 }
 
 #[tokio::test]
@@ -240,6 +265,14 @@ fn a_timeout_that_no_payment_could_use_is_found_at_start() {
     };
     assert!(build(600).is_ok());
     assert!(build(599).unwrap_err().to_string().contains("longest_authorization"));
+}
+
+#[test]
+fn waits_without_an_end_are_found_at_start() {
+    let builder = || Engine::builder(prices()).facilitator(FakeFacilitator::new());
+    assert!(builder().wait_in_flight(Duration::MAX).build().is_err());
+    assert!(builder().resolve_within(Duration::MAX).build().is_err());
+    assert!(builder().wait_in_flight(Duration::ZERO).resolve_within(Duration::ZERO).build().is_ok());
 }
 
 #[tokio::test]
