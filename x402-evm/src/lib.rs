@@ -65,6 +65,7 @@
 
 mod curve;
 mod exact;
+#[cfg(any(feature = "signer", test))]
 mod hex;
 mod network;
 mod recover;

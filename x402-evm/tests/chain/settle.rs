@@ -88,6 +88,26 @@ async fn confirmations_are_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reorganisation_before_the_confirmations_is_noticed_and_made_good() {
+    let world = World::start();
+    let facilitator = world.facilitator().confirmations(2).stuck_after(Duration::from_millis(300));
+    let payment = world.payment(1000);
+    let settling = tokio::spawn({
+        let (facilitator, payment) = (facilitator.clone(), payment.clone());
+        async move { settle(&facilitator, &payment).await }
+    });
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert_eq!(world.received(), 1000);
+    world.chain.rpc("anvil_rollback", json!([1])).unwrap();
+    assert_eq!(world.received(), 0, "the block is gone");
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    assert!(!settling.is_finished());
+    world.chain.mine(1).unwrap();
+    settling.await.unwrap();
+    assert_eq!((world.received(), transfers(&world), world.gas_account_nonce()), (1000, 1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn somebody_else_submitting_first_still_pays_us() {
     let world = World::start();
     let facilitator = world.facilitator();
