@@ -48,10 +48,7 @@ async fn paywall(prices: Prices) -> Result<Paywall, Box<dyn Error>> {
 }
 
 fn app(paywall: Paywall) -> Router {
-    Router::new()
-        .route("/weather/{city}", get(weather))
-        .route("/health", get(async || "ok"))
-        .layer(paywall)
+    Router::new().route("/weather/{city}", get(weather)).route("/health", get(async || "ok")).layer(paywall)
 }
 
 async fn weather(Path(city): Path<String>, paid: PaidContext) -> String {
