@@ -51,10 +51,8 @@ async fn sixty_four_at_once_survive_a_block_every_second() {
 async fn a_stuck_settlement_is_waited_for_and_replaced_at_a_higher_fee() {
     let world = World::start();
     world.chain.set_automine(false).unwrap();
-    let facilitator = world
-        .facilitator()
-        .receipt_timeout(Duration::from_millis(500))
-        .stuck_after(Duration::from_secs(3));
+    let facilitator =
+        world.facilitator().receipt_timeout(Duration::from_millis(500)).stuck_after(Duration::from_secs(3));
     let payment = world.payment(1000);
     let Err(SettleError::Unresolved { transaction: Some(first), .. }) = facilitator.settle(&payment).await
     else {
