@@ -25,7 +25,13 @@ mod handlers;
 mod routes;
 mod tower;
 
-use std::{error::Error, net::TcpListener, process::ExitCode, sync::Arc};
+use std::{
+    error::Error,
+    io::{self, IsTerminal as _},
+    net::TcpListener,
+    process::ExitCode,
+    sync::Arc,
+};
 
 use tracing_subscriber::EnvFilter;
 use x402_core::Engine;
@@ -42,7 +48,8 @@ type BoxError = Box<dyn Error + Send + Sync>;
 async fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::from_default_env())
-        .with_writer(std::io::stderr)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
         .init();
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
