@@ -66,7 +66,14 @@ impl World {
 
     /// Transactions mined from the account that pays gas.
     pub(crate) fn gas_account_nonce(&self) -> u64 {
-        quantity(&self.chain.rpc("eth_getTransactionCount", json!([accounts()[GAS].address, "latest"])).unwrap())
+        quantity(
+            &self.chain.rpc("eth_getTransactionCount", json!([accounts()[GAS].address, "latest"])).unwrap(),
+        )
+    }
+
+    /// Transactions that wait for a block.
+    pub(crate) fn waiting(&self) -> u64 {
+        quantity(&self.chain.rpc("txpool_status", json!([])).unwrap()["pending"])
     }
 
     /// Sends a transaction from an unlocked account and waits for it; returns its hash.
@@ -97,6 +104,15 @@ impl Clock for StoppedClock {
 
 pub(crate) fn facilitator_at(url: &str) -> EvmFacilitator {
     EvmFacilitator::new(url, gas_key(GAS)).unwrap()
+}
+
+/// Waits, as long as a busy machine needs, for what must come.
+pub(crate) async fn until(mut come: impl FnMut() -> bool) {
+    let limit = std::time::Instant::now() + Duration::from_secs(30);
+    while !come() {
+        assert!(std::time::Instant::now() < limit, "did not come");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 pub(crate) fn gas_key(account: usize) -> GasKey {
