@@ -5,6 +5,7 @@ mod attacks;
 mod binding;
 mod dynamic;
 mod faults;
+mod logs;
 mod retries;
 mod settlement;
 mod simulation;
