@@ -1,5 +1,6 @@
 //! Who pays gets the resource, a receipt, and is charged once.
 
+use serde_json::json;
 use x402_tests::{Books, Challenge, FUNDS, Framework, MERCHANT, Payment, Request, Response, Shop};
 
 through_every_adapter!(
@@ -39,7 +40,7 @@ fn assert_paid(shop: &Shop, response: &Response, network: &str) {
     assert_eq!(receipt["success"], true);
     assert_eq!(receipt["network"], network);
     assert!(receipt["payer"].as_str().unwrap().eq_ignore_ascii_case(shop.payer.address()));
-    let on_chain = shop.chain.rpc("eth_getTransactionReceipt", [&receipt["transaction"]].as_slice().into()).unwrap();
+    let on_chain = shop.chain.rpc("eth_getTransactionReceipt", json!([receipt["transaction"]])).unwrap();
     assert_eq!(on_chain["status"], "0x1", "{receipt}");
 
     assert_eq!(shop.books(), Books::of(&[("GET /exact", 1)], 1, 1000));
@@ -66,7 +67,8 @@ fn either_dialect_in_either_header(framework: Framework) {
 fn every_price_is_charged_as_shown(framework: Framework) {
     let shop = Shop::open(framework);
     let mut income = 0;
-    for (path, price) in [("/cheap", 100), ("/items/7", 1000), ("/files/a/b.txt", 1000), ("/dear", 1_000_000)] {
+    for (path, price) in [("/cheap", 100), ("/items/7", 1000), ("/files/a/b.txt", 1000), ("/dear", 1_000_000)]
+    {
         assert_eq!(shop.ask(path).terms()["amount"], price.to_string(), "{path}");
         assert_eq!(shop.buy(path).status, 200, "{path}");
         income += price;
@@ -104,7 +106,8 @@ fn members_nobody_knows_are_ignored(framework: Framework) {
 }
 
 fn a_payment_is_logged_without_its_signature(framework: Framework) {
-    let shop = Shop::open_with(framework, |_, environment| environment.set("RUST_LOG", "trace,hyper=info,h2=info"));
+    let shop =
+        Shop::open_with(framework, |_, environment| environment.set("RUST_LOG", "trace,hyper=info,h2=info"));
     let payment = shop.payment_for("/exact");
     let response = shop.send(&Request::get("/exact?card=4111").paying(&payment));
     assert_eq!(Challenge::of(&response).v2["error"], "resource_mismatch", "the quote was for another query");

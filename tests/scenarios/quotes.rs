@@ -6,7 +6,7 @@ use serde_json::Value;
 use x402_core::{
     challenge::{ChallengeRequest, ChallengeTemplate},
     price::PriceOption,
-    quote::{BindingLevel, QuoteKey, QuoteLifetime, QuoteScope, QuoteSealer},
+    quote::{BindingLevel, QuoteKey, QuoteScope, QuoteSealer},
     time::UnixSeconds,
     wire::v2::ResourceInfo,
 };
@@ -36,7 +36,9 @@ fn an_altered_quote_is_refused(framework: Framework) {
     let (one, other) = (shop.payment_for("/exact"), shop.payment_for("/exact"));
     for member in ["id", "nonce", "seal"] {
         let quote = "/accepted/extra/quote/".to_owned() + member;
-        let spliced = one.clone().with(|json| *json.pointer_mut(&quote).unwrap() = other.json.pointer(&quote).unwrap().clone());
+        let spliced = one
+            .clone()
+            .with(|json| *json.pointer_mut(&quote).unwrap() = other.json.pointer(&quote).unwrap().clone());
         let response = shop.send(&Request::get("/exact").paying(&spliced));
         assert_eq!(Challenge::of(&response).v2["error"], "quote_invalid", "{member} of another");
     }
@@ -69,15 +71,14 @@ fn quoted_at(shop: &Shop, time: u64) -> Challenge {
     let mut terms = shop.ask("/exact").terms();
     terms["extra"].as_object_mut().unwrap().remove("quote");
     let option = PriceOption::from_v2(&serde_json::from_value(terms).unwrap()).unwrap();
-    let resource = ResourceInfo { url: shop.server.url("/exact"), ..ResourceInfo::default() };
+    let resource = ResourceInfo { url: origin.clone(), ..ResourceInfo::default() };
     let reply = ChallengeTemplate::new(&resource, BindingLevel::Terms, &[option]).render(&ChallengeRequest {
         status: 402,
         reason: None,
         payer: None,
-        url: &resource.url,
         scope: QuoteScope::new(&origin, "GET /exact", "GET", "/exact", None),
         sealer: &QuoteSealer::new(&QuoteKey::from_hex(QUOTE_KEY).unwrap(), &[]),
-        lifetime: QuoteLifetime::new(Duration::from_secs(120)).unwrap(),
+        lifetime: Duration::from_secs(120),
         now: UnixSeconds::new(time),
         entropy: [7; 32],
     });

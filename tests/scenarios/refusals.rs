@@ -20,16 +20,16 @@ struct Case {
 }
 
 /// Changes the signed terms; the echo stays what the server sent.
-fn signing(change: impl Fn(&mut Value)) -> impl Fn(&Value) -> Value {
+fn signing(pointer: &'static str, value: &'static str) -> impl Fn(&Value) -> Value {
     move |terms| {
         let mut signed = terms.clone();
-        change(&mut signed);
+        *signed.pointer_mut(pointer).unwrap() = value.into();
         signed
     }
 }
 
 fn cases(pay: impl Fn(&dyn Fn(&Value) -> Value, Window) -> Payment) -> Vec<Case> {
-    let honest = |terms: &Value| terms.clone();
+    let honest = Value::clone;
     let usual = Window::default;
     let twist = |payment: Payment, change: fn(&mut Vec<u8>)| {
         payment.with(|json| {
@@ -43,12 +43,16 @@ fn cases(pay: impl Fn(&dyn Fn(&Value) -> Value, Window) -> Payment) -> Vec<Case>
     };
     let mut cases = Vec::new();
     let mut case = |what, payment, v2, v1| cases.push(Case { what, payment, v2, v1 });
-    let amount = ("invalid_exact_evm_payload_authorization_value_mismatch", "invalid_exact_evm_payload_authorization_value");
-    for (what, value) in [("one unit less", "999"), ("one unit more", "1001"), ("nothing", "0"), ("a lot", "1000000")] {
-        let signed = signing(move |terms| terms["amount"] = value.into());
-        case(what, pay(&signed, usual()), amount.0, amount.1);
+    let amount = (
+        "invalid_exact_evm_payload_authorization_value_mismatch",
+        "invalid_exact_evm_payload_authorization_value",
+    );
+    for (what, value) in
+        [("one unit less", "999"), ("one unit more", "1001"), ("nothing", "0"), ("a lot", "1000000")]
+    {
+        case(what, pay(&signing("/amount", value), usual()), amount.0, amount.1);
     }
-    let stranger = signing(|terms| terms["payTo"] = "0x1111111111111111111111111111111111111111".into());
+    let stranger = signing("/payTo", "0x1111111111111111111111111111111111111111");
     case(
         "another recipient",
         pay(&stranger, usual()),
@@ -56,14 +60,13 @@ fn cases(pay: impl Fn(&dyn Fn(&Value) -> Value, Window) -> Payment) -> Vec<Case>
         "invalid_exact_evm_payload_recipient_mismatch",
     );
     let signature = ("invalid_exact_evm_signature", "invalid_exact_evm_payload_signature");
-    for (what, signed) in [
-        ("another chain's domain", signing(|terms| terms["network"] = "eip155:8453".into()) as _),
-        ("another token's domain", boxed(signing(|terms| terms["asset"] = "0x2222222222222222222222222222222222222222".into()))),
-        ("another name in the domain", boxed(signing(|terms| terms["extra"]["name"] = "USD Coin".into()))),
-        ("another version of the domain", boxed(signing(|terms| terms["extra"]["version"] = "1".into()))),
-    ] as [(&'static str, Box<dyn Fn(&Value) -> Value>); 4]
-    {
-        case(what, pay(&*signed, usual()), signature.0, signature.1);
+    for (what, pointer, value) in [
+        ("another chain's domain", "/network", "eip155:8453"),
+        ("another token's domain", "/asset", "0x2222222222222222222222222222222222222222"),
+        ("another name in the domain", "/extra/name", "USD Coin"),
+        ("another version of the domain", "/extra/version", "1"),
+    ] {
+        case(what, pay(&signing(pointer, value), usual()), signature.0, signature.1);
     }
     case("a flipped bit", twist(pay(&honest, usual()), |bytes| bytes[40] ^= 1), signature.0, signature.1);
     let changed_nonce = pay(&honest, usual())
@@ -88,10 +91,6 @@ fn cases(pay: impl Fn(&dyn Fn(&Value) -> Value, Window) -> Payment) -> Vec<Case>
     cases
 }
 
-fn boxed(signed: impl Fn(&Value) -> Value + 'static) -> Box<dyn Fn(&Value) -> Value> {
-    Box::new(signed)
-}
-
 /// The other signature of the same message: s is n - s, and v the other one.
 fn high_twin(bytes: &mut Vec<u8>) {
     let mut borrow = 0_i16;
@@ -104,18 +103,24 @@ fn high_twin(bytes: &mut Vec<u8>) {
 }
 
 const ORDER: [u8; 32] = [
-    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe, 0xba, 0xae,
-    0xdc, 0xe6, 0xaf, 0x48, 0xa0, 0x3b, 0xbf, 0xd2, 0x5e, 0x8c, 0xd0, 0x36, 0x41, 0x41,
+    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe, 0xba,
+    0xae, 0xdc, 0xe6, 0xaf, 0x48, 0xa0, 0x3b, 0xbf, 0xd2, 0x5e, 0x8c, 0xd0, 0x36, 0x41, 0x41,
 ];
 
 fn version_2_is_told_why(framework: Framework) {
     let shop = Shop::open(framework);
     let challenge = shop.ask("/exact");
-    for case in cases(|signed, window| shop.payer.v2_signing(&challenge, &signed(&challenge.terms()), window)) {
+    for case in cases(|signed, window| shop.payer.v2_signing(&challenge, &signed(&challenge.terms()), window))
+    {
         let response = shop.send(&Request::get("/exact").paying(&case.payment));
         let fresh = Challenge::of(&response);
         assert_eq!(fresh.v2["error"], case.v2, "{}", case.what);
-        assert_ne!(fresh.terms()["extra"]["quote"]["id"], challenge.terms()["extra"]["quote"]["id"], "{}", case.what);
+        assert_ne!(
+            fresh.terms()["extra"]["quote"]["id"],
+            challenge.terms()["extra"]["quote"]["id"],
+            "{}",
+            case.what
+        );
         assert_eq!(response.header("cache-control"), Some("no-store"), "{}", case.what);
         assert_eq!(response.header("payment-response"), None, "{}: nothing was settled", case.what);
     }
@@ -127,14 +132,16 @@ fn version_2_is_told_why(framework: Framework) {
 fn version_1_is_told_why(framework: Framework) {
     let shop = Shop::open(framework);
     let challenge = shop.ask("/exact");
-    for case in cases(|signed, window| shop.payer.v1_signing(&challenge, &signed(&challenge.terms()), window)) {
+    for case in cases(|signed, window| shop.payer.v1_signing(&challenge, &signed(&challenge.terms()), window))
+    {
         let response = shop.send(&Request::get("/exact").paying(&case.payment));
         assert_eq!(Challenge::of(&response).v1["error"], case.v1, "{}", case.what);
     }
-    let elsewhere = |member: &str, value: &str| {
-        shop.payer.v1(&challenge).with(|json| json[member] = value.into())
-    };
-    for payment in [elsewhere("network", "base"), elsewhere("network", "eip155:84532"), elsewhere("scheme", "upto")] {
+    let elsewhere =
+        |member: &str, value: &str| shop.payer.v1(&challenge).with(|json| json[member] = value.into());
+    for payment in
+        [elsewhere("network", "base"), elsewhere("network", "eip155:84532"), elsewhere("scheme", "upto")]
+    {
         let response = shop.send(&Request::get("/exact").paying(&payment));
         assert_eq!(Challenge::of(&response).v1["error"], "Unable to find matching payment requirements");
     }
@@ -183,7 +190,9 @@ fn the_echo_is_never_the_authority(framework: Framework) {
 }
 
 fn is_signable(terms: &Value) -> bool {
-    terms["scheme"] == "exact" && terms["network"].as_str().unwrap().starts_with("eip155:") && terms["amount"] != "01000"
+    terms["scheme"] == "exact"
+        && terms["network"].as_str().unwrap().starts_with("eip155:")
+        && terms["amount"] != "01000"
 }
 
 fn a_poor_payer_is_told(framework: Framework) {

@@ -23,7 +23,8 @@ fn asks_to_pay_in_both_dialects(framework: Framework) {
 
     let url = shop.server.url("/exact");
     let mut v2 = challenge.v2;
-    let quote = v2["accepts"][0]["extra"].as_object_mut().unwrap().remove("quote").expect("terms carry a quote");
+    let quote =
+        v2["accepts"][0]["extra"].as_object_mut().unwrap().remove("quote").expect("terms carry a quote");
     assert_eq!(v2["x402Version"], 2);
     assert_eq!(v2["error"], "Payment required");
     assert_eq!(v2["resource"]["url"], url);
@@ -112,7 +113,9 @@ fn a_browser_and_a_cache_get_the_same(framework: Framework) {
     for request in [
         Request::get("/cacheable").header("If-None-Match", etag.as_str()),
         Request::get("/cacheable").header("Range", "bytes=0-1"),
-        Request::get("/cacheable").header("Accept", "text/html,*/*;q=0.8").header("User-Agent", "Mozilla/5.0"),
+        Request::get("/cacheable")
+            .header("Accept", "text/html,*/*;q=0.8")
+            .header("User-Agent", "Mozilla/5.0"),
         Request::get("/cacheable").header("Cache-Control", "only-if-cached"),
         Request::new("HEAD", "/cacheable"),
     ] {

@@ -195,7 +195,7 @@ pub struct Payment {
 impl Payment {
     /// Puts it into another header than that of its dialect.
     #[must_use]
-    pub const fn in_header(self, header: &'static str) -> Self {
+    pub fn in_header(self, header: &'static str) -> Self {
         Self { header, ..self }
     }
 

@@ -40,8 +40,10 @@ impl Line {
     /// When the URL is another.
     #[must_use]
     pub fn to(url: &str) -> Self {
-        let node: SocketAddr =
-            url.strip_prefix("http://").and_then(|rest| rest.trim_end_matches('/').parse().ok()).expect("a URL");
+        let node: SocketAddr = url
+            .strip_prefix("http://")
+            .and_then(|rest| rest.trim_end_matches('/').parse().ok())
+            .expect("a URL");
         let state = Arc::new(Mutex::new(State::default()));
         let shared = Arc::clone(&state);
         let address = listener::listen(move |received| {
@@ -101,7 +103,8 @@ impl State {
     fn meet(&mut self, body: &[u8]) -> Option<Cut> {
         let call: Value = serde_json::from_slice(body).unwrap_or_default();
         let batch = call.as_array().map_or(std::slice::from_ref(&call), Vec::as_slice);
-        let methods: Vec<_> = batch.iter().filter_map(|call| call["method"].as_str().map(str::to_owned)).collect();
+        let methods: Vec<_> =
+            batch.iter().filter_map(|call| call["method"].as_str().map(str::to_owned)).collect();
         let armed = self.armed.filter(|(method, ..)| methods.iter().any(|called| called == method));
         self.calls.extend(methods);
         if self.dead {

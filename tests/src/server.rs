@@ -1,8 +1,7 @@
 //! The conformance server as a process of its own, configured by environment alone.
 
 use std::{
-    env,
-    fmt, fs,
+    env, fmt, fs,
     io::{BufRead, BufReader, Read},
     net::SocketAddr,
     path::PathBuf,

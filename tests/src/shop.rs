@@ -1,8 +1,13 @@
 //! A chain, a server that sells on it, and somebody with money: what most stories start from.
 
-use std::{collections::BTreeMap, io, thread};
+use std::{
+    collections::BTreeMap,
+    io, thread,
+    time::{Duration, Instant},
+};
 
 use devchain::{Account, DevChain, accounts};
+use serde_json::json;
 
 use crate::{Challenge, Environment, FakeFacilitator, Framework, Payer, Payment, Request, Response, Server};
 
@@ -20,7 +25,27 @@ pub struct Shop {
 /// What can be counted after a story.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Books {
-    /// Runs of priced handlers, by route; routes that did not run are left out.
+    /// Presents the same payment until it is not told to come back, as a patient client does, and asserts that it is never
+/// asked to sign again meanwhile.
+///
+/// # Panics
+/// When it is, or when ten tries are not enough.
+#[must_use]
+#[track_caller]
+pub fn persist(server: &Server, request: &Request) -> Response {
+    for _ in 0..10 {
+        let response = server.send(request);
+        if !matches!(response.status, 409 | 503) || response.header("retry-after").is_none() {
+            return response;
+        }
+        assert_eq!(response.header("payment-required"), None, "they would pay twice");
+        assert_eq!(response.header("delivery-token"), None);
+        thread::sleep(Duration::from_millis(200)); // what the header asks for is meant for clients far away
+    }
+    panic!("ten tries and no outcome: {}", server.stderr())
+}
+
+/// Runs of priced handlers, by route; routes that did not run are left out.
     pub runs: BTreeMap<String, u64>,
     /// Transfers from the payer to the merchant.
     pub transfers: usize,
@@ -71,7 +96,8 @@ impl Shop {
         let chain = DevChain::start().expect("the chain starts");
         let payer = Payer::of(PAYER);
         chain.mint(payer.address(), FUNDS).expect("the payer gets money");
-        let environment = adjust(&chain, Self::environment().set("RPC_URL", chain.url()).set("SIGNER_KEY", GAS.key));
+        let environment =
+            adjust(&chain, Self::environment().set("RPC_URL", chain.url()).set("SIGNER_KEY", GAS.key));
         Self { server: Server::start(framework, environment), chain, payer }
     }
 
@@ -85,7 +111,10 @@ impl Shop {
     /// What every server's environment has.
     #[must_use]
     pub fn environment() -> Environment {
-        Environment::default().set("PAY_TO", MERCHANT.address).set("SETTLE", "after").set("QUOTE_KEY", QUOTE_KEY)
+        Environment::default()
+            .set("PAY_TO", MERCHANT.address)
+            .set("SETTLE", "after")
+            .set("QUOTE_KEY", QUOTE_KEY)
     }
 
     /// Sends a request.
@@ -124,6 +153,39 @@ impl Shop {
     #[must_use]
     pub fn send_at_once(&self, requests: &[Request]) -> Vec<io::Result<Response>> {
         send_at_once(&self.server, requests)
+    }
+
+    /// Somebody else submits a payment's authorization to the chain.
+    ///
+    /// # Panics
+    /// When the chain does not take it.
+    #[track_caller]
+    pub fn submit(&self, payment: &Payment) {
+        let payload = &payment.json["payload"];
+        let signature = payload["signature"].as_str().expect("a signature").trim_start_matches("0x");
+        let (rs, v) = signature.split_at(128);
+        let field =
+            |name: &str| payload["authorization"][name].as_str().expect("a member of an authorization");
+        let hex = |name: &str| format!("{:0>64}", field(name).trim_start_matches("0x"));
+        let number = |name: &str| format!("{:064x}", field(name).parse::<u128>().expect("a decimal number"));
+        let words = [
+            hex("from"),
+            hex("to"),
+            number("value"),
+            number("validAfter"),
+            number("validBefore"),
+            hex("nonce"),
+            format!("{v:0>64}"),
+            rs.to_owned(),
+        ];
+        let call = json!({
+            "from": accounts()[6].address,
+            "to": devchain::TOKEN,
+            "data": format!("{TRANSFER_WITH_AUTHORIZATION}{}", words.concat()),
+        });
+        let before = self.transfers();
+        self.chain.rpc("eth_sendTransaction", json!([call])).expect("the chain takes it");
+        eventually("somebody's transaction is mined", || self.transfers() == before + 1);
     }
 
     /// What can be counted so far.
@@ -189,4 +251,19 @@ pub const MERCHANT: &Account = &accounts()[7];
 pub const FUNDS: u128 = 10_000_000;
 /// What seals the quotes, so that tests can make quotes of any age.
 pub const QUOTE_KEY: &str = "0x202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f";
+/// `transferWithAuthorization` with v, r and s.
+const TRANSFER_WITH_AUTHORIZATION: &str = "0xe3ee160e";
 const FREE: [&str; 2] = ["GET /free", "GET /stats"];
+
+/// Waits until something is so, and looks every few milliseconds.
+///
+/// # Panics
+/// When it is not so within ten seconds.
+#[track_caller]
+pub fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    let until = Instant::now() + Duration::from_secs(10);
+    while !is_so() {
+        assert!(Instant::now() < until, "not within ten seconds: {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
