@@ -17,7 +17,8 @@ pub(crate) struct Answer {
 
 /// `GET`s a URL, with a payment if there is one.
 pub(crate) fn get(url: &str, payment: Option<&[u8]>) -> Result<Answer, BoxError> {
-    let agent = ureq::Agent::new_with_config(ureq::Agent::config_builder().http_status_as_error(false).build());
+    let agent =
+        ureq::Agent::new_with_config(ureq::Agent::config_builder().http_status_as_error(false).build());
     let mut request = agent.get(url);
     if let Some(payment) = payment {
         request = request.header("PAYMENT-SIGNATURE", payment);

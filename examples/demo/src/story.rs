@@ -81,7 +81,11 @@ impl Story<'_> {
         let after = self.balances()?;
         self.paint.field("payer", &format!("{} -> {} USDC", usdc(before.0), usdc(after.0)));
         self.paint.field("seller", &format!("{} -> {} USDC", usdc(before.1), usdc(after.1)));
-        check(before.0 - after.0 == PRICE && after.1 - before.1 == PRICE, "exactly the price moved", &answer)?;
+        check(
+            before.0 - after.0 == PRICE && after.1 - before.1 == PRICE,
+            "exactly the price moved",
+            &answer,
+        )?;
         Ok(answer)
     }
 

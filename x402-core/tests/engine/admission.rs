@@ -91,9 +91,21 @@ async fn every_altered_term_is_refused_without_a_trace() {
         ("/accepted/maxTimeoutSeconds", Value::from(1), "quote_invalid"),
         ("/accepted/extra/quote/nonce", Value::from("AAAAAAAAAAAAAAAAAAAAAA"), "quote_invalid"),
         ("/accepted/extra/quote/expiresAt", Value::from(1_900_000_000), "quote_invalid"),
-        ("/payload/authorization/value", Value::from("1"), "invalid_exact_evm_payload_authorization_value_mismatch"),
-        ("/payload/authorization/value", Value::from("1001"), "invalid_exact_evm_payload_authorization_value_mismatch"),
-        ("/payload/authorization/to", Value::from("0x70997970C51812dc3A010C7d01b50e0d17dc79C8"), "invalid_exact_evm_recipient_mismatch"),
+        (
+            "/payload/authorization/value",
+            Value::from("1"),
+            "invalid_exact_evm_payload_authorization_value_mismatch",
+        ),
+        (
+            "/payload/authorization/value",
+            Value::from("1001"),
+            "invalid_exact_evm_payload_authorization_value_mismatch",
+        ),
+        (
+            "/payload/authorization/to",
+            Value::from("0x70997970C51812dc3A010C7d01b50e0d17dc79C8"),
+            "invalid_exact_evm_recipient_mismatch",
+        ),
         ("/payload/authorization/validAfter", Value::from("1"), "invalid_exact_evm_signature"),
         ("/payload/authorization/value", Value::from(1000), "invalid_payload"),
         ("/payload/authorization/nonce", Value::from("0x00"), "invalid_payload"),
@@ -162,7 +174,14 @@ async fn methods_without_a_rule_and_ambiguous_paths_do_not_reach_the_handler() {
     assert!(std::str::from_utf8(answer.get("allow").unwrap()).unwrap().contains("GET"));
     assert_eq!(world.send(&Request::new("OPTIONS", "/weather/oslo")).await.status, 204);
     assert_eq!(world.send(&Request::new("HEAD", "/weather/oslo")).await.status, 402);
-    for path in ["/weather/%2e%2e/health", "/weather/a%2fb", "/weather/./oslo", "/we%61ther/oslo", "/weather//oslo/", "/a%zz"] {
+    for path in [
+        "/weather/%2e%2e/health",
+        "/weather/a%2fb",
+        "/weather/./oslo",
+        "/we%61ther/oslo",
+        "/weather//oslo/",
+        "/a%zz",
+    ] {
         let answer = world.send(&Request::get(path)).await;
         assert!(matches!(answer.status, 400 | 402), "{path}: {answer:?}");
     }

@@ -6,6 +6,8 @@ use std::sync::{
 };
 
 use x402_core::{
+    error::BoxError,
+    head::RequestFacts,
     price::{Price, Prices},
     testing::{FakeClock, FakeFacilitator},
     time::UnixSeconds,
@@ -17,14 +19,7 @@ fn world(calls: &Arc<AtomicUsize>) -> World {
     let calls = Arc::clone(calls);
     let price = Price::dynamic(move |request| {
         let calls = Arc::clone(&calls);
-        async move {
-            // Every call is dearer than the one before.
-            let call = calls.fetch_add(1, Ordering::SeqCst) + 1;
-            match request.param("city") {
-                Some("nowhere") => Err("no such city".into()),
-                _ => Ok(Price::usd(&format!("0.00{call}"))?),
-            }
-        }
+        async move { dearer(&request, calls.fetch_add(1, Ordering::SeqCst) + 1) }
     });
     let prices = Prices::new("https://api.example.com")
         .pay_to(NETWORK, PAY_TO)
@@ -33,6 +28,14 @@ fn world(calls: &Arc<AtomicUsize>) -> World {
         .unwrap();
     let clock = FakeClock::new(UnixSeconds::new(NOW));
     World::over(prices, FakeFacilitator::new().with_local_proof().with_witness(), clock, |builder| builder)
+}
+
+/// Every call is dearer than the one before.
+fn dearer(request: &RequestFacts, call: usize) -> Result<Price, BoxError> {
+    match request.param("city") {
+        Some("nowhere") => Err("no such city".into()),
+        _ => Ok(Price::usd(&format!("0.00{call}"))?),
+    }
 }
 
 #[tokio::test]

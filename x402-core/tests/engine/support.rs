@@ -18,31 +18,31 @@ use x402_core::{
     time::UnixSeconds,
 };
 
-pub const NOW: u64 = 1_800_000_000;
-pub const PAY_TO: &str = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC";
-pub const NETWORK: &str = "eip155:84532";
+pub(crate) const NOW: u64 = 1_800_000_000;
+pub(crate) const PAY_TO: &str = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC";
+pub(crate) const NETWORK: &str = "eip155:84532";
 
 /// An engine, and both ends of its world.
-pub struct World {
-    pub engine: Engine,
-    pub facilitator: FakeFacilitator,
-    pub payer: TestPayer,
-    pub clock: FakeClock,
-    pub handled: Arc<AtomicUsize>,
+pub(crate) struct World {
+    pub(crate) engine: Engine,
+    pub(crate) facilitator: FakeFacilitator,
+    pub(crate) payer: TestPayer,
+    pub(crate) clock: FakeClock,
+    pub(crate) handled: Arc<AtomicUsize>,
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(|builder| builder)
     }
 
-    pub fn with(configure: impl FnOnce(EngineBuilder) -> EngineBuilder) -> Self {
+    pub(crate) fn with(configure: impl FnOnce(EngineBuilder) -> EngineBuilder) -> Self {
         let clock = FakeClock::new(UnixSeconds::new(NOW));
         let facilitator = FakeFacilitator::new().with_local_proof().with_witness().with_clock(clock.clone());
         Self::over(prices(), facilitator, clock, configure)
     }
 
-    pub fn over(
+    pub(crate) fn over(
         prices: Prices,
         facilitator: FakeFacilitator,
         clock: FakeClock,
@@ -58,17 +58,17 @@ impl World {
         }
     }
 
-    pub fn handler_runs(&self) -> usize {
+    pub(crate) fn handler_runs(&self) -> usize {
         self.handled.load(Ordering::SeqCst)
     }
 
     /// Sends a request whose handler answers 200 and a number.
-    pub async fn send(&self, request: &Request) -> Answer {
+    pub(crate) async fn send(&self, request: &Request) -> Answer {
         self.send_to(request, 200).await
     }
 
     /// Sends a request whose handler answers `status` and a number.
-    pub async fn send_to(&self, request: &Request, status: u16) -> Answer {
+    pub(crate) async fn send_to(&self, request: &Request, status: u16) -> Answer {
         match self.enter(request).await {
             Err(answer) => answer,
             Ok(ticket) => self.run(ticket, status).await,
@@ -76,7 +76,7 @@ impl World {
     }
 
     /// Takes a request as far as its handler.
-    pub async fn enter(&self, request: &Request) -> Result<Ticket, Answer> {
+    pub(crate) async fn enter(&self, request: &Request) -> Result<Ticket, Answer> {
         match self.engine.triage(request) {
             Triage::Free => Err(Answer::free()),
             Triage::Reply(reply) => Err(reply.into()),
@@ -88,7 +88,7 @@ impl World {
     }
 
     /// Runs the handler and hands its response over in full.
-    pub async fn run(&self, ticket: Ticket, status: u16) -> Answer {
+    pub(crate) async fn run(&self, ticket: Ticket, status: u16) -> Answer {
         let run = self.handled.fetch_add(1, Ordering::SeqCst) + 1;
         let context = ticket.context().clone();
         let body = Bytes::from(format!("run {run}"));
@@ -104,7 +104,7 @@ impl World {
     }
 
     /// The `PAYMENT-SIGNATURE` header that pays for a request.
-    pub async fn pay(&self, request: &Request) -> Bytes {
+    pub(crate) async fn pay(&self, request: &Request) -> Bytes {
         let unpaid = self.send(request).await;
         assert_eq!(unpaid.status, 402, "{unpaid:?}");
         self.payer.pay_v2(unpaid.get("payment-required").unwrap())
@@ -112,7 +112,7 @@ impl World {
 }
 
 /// The table that most tests use.
-pub fn prices() -> Prices {
+pub(crate) fn prices() -> Prices {
     Prices::new("https://api.example.com")
         .pay_to(NETWORK, PAY_TO)
         .charge("GET /weather/{city}", "$0.001")
@@ -127,20 +127,20 @@ pub fn prices() -> Prices {
 
 /// A request's head.
 #[derive(Clone, Debug)]
-pub struct Request {
-    pub method: &'static str,
-    pub path: String,
-    pub query: Option<String>,
-    pub headers: Vec<(&'static str, Bytes)>,
-    pub body: bool,
+pub(crate) struct Request {
+    pub(crate) method: &'static str,
+    pub(crate) path: String,
+    pub(crate) query: Option<String>,
+    pub(crate) headers: Vec<(&'static str, Bytes)>,
+    pub(crate) body: bool,
 }
 
 impl Request {
-    pub fn get(target: &str) -> Self {
+    pub(crate) fn get(target: &str) -> Self {
         Self::new("GET", target)
     }
 
-    pub fn new(method: &'static str, target: &str) -> Self {
+    pub(crate) fn new(method: &'static str, target: &str) -> Self {
         let (path, query) = match target.split_once('?') {
             Some((path, query)) => (path, Some(query.to_owned())),
             None => (target, None),
@@ -148,16 +148,16 @@ impl Request {
         Self { method, path: path.to_owned(), query, headers: Vec::new(), body: method == "POST" }
     }
 
-    pub fn header(mut self, name: &'static str, value: impl Into<Bytes>) -> Self {
+    pub(crate) fn header(mut self, name: &'static str, value: impl Into<Bytes>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
-    pub fn paid(&self, payment: &Bytes) -> Self {
+    pub(crate) fn paid(&self, payment: &Bytes) -> Self {
         self.clone().header("payment-signature", payment.clone())
     }
 
-    pub fn paid_v1(&self, payment: &Bytes) -> Self {
+    pub(crate) fn paid_v1(&self, payment: &Bytes) -> Self {
         self.clone().header("x-payment", payment.clone())
     }
 }
@@ -194,11 +194,11 @@ impl RequestHead for Request {
 
 /// What the client sees, and what the handler saw.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: Vec<(String, Bytes)>,
-    pub body: Bytes,
-    pub paid: Option<PaidContext>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, Bytes)>,
+    pub(crate) body: Bytes,
+    pub(crate) paid: Option<PaidContext>,
 }
 
 impl Answer {
@@ -206,23 +206,23 @@ impl Answer {
         Self { status: 200, headers: Vec::new(), body: Bytes::from_static(b"free"), paid: None }
     }
 
-    pub fn get(&self, name: &str) -> Option<&[u8]> {
+    pub(crate) fn get(&self, name: &str) -> Option<&[u8]> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| &**value)
     }
 
-    pub fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.get(name).is_some()
     }
 
     /// A base64 header, decoded.
-    pub fn json(&self, name: &str) -> serde_json::Value {
+    pub(crate) fn json(&self, name: &str) -> serde_json::Value {
         use base64::{Engine as _, engine::general_purpose::STANDARD};
         let text = self.get(name).unwrap_or_else(|| panic!("no {name} in {self:?}"));
         serde_json::from_slice(&STANDARD.decode(text).unwrap()).unwrap()
     }
 
     /// The reason code, from the challenge or the body.
-    pub fn reason(&self) -> String {
+    pub(crate) fn reason(&self) -> String {
         let value: serde_json::Value = if self.has("payment-required") {
             self.json("payment-required")
         } else {
