@@ -18,5 +18,7 @@ pub use self::{
     payer::{Challenge, Payer, Payment, Window, now},
     proxy::{Cut, Line},
     server::{Delivery, Environment, Framework, Server},
-    shop::{Books, FUNDS, GAS, MERCHANT, PAYER, QUOTE_KEY, Shop, eventually, paid_runs, persist, send_at_once},
+    shop::{
+        Books, FUNDS, GAS, MERCHANT, PAYER, QUOTE_KEY, Shop, eventually, paid_runs, persist, send_at_once,
+    },
 };

@@ -25,27 +25,7 @@ pub struct Shop {
 /// What can be counted after a story.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Books {
-    /// Presents the same payment until it is not told to come back, as a patient client does, and asserts that it is never
-/// asked to sign again meanwhile.
-///
-/// # Panics
-/// When it is, or when ten tries are not enough.
-#[must_use]
-#[track_caller]
-pub fn persist(server: &Server, request: &Request) -> Response {
-    for _ in 0..10 {
-        let response = server.send(request);
-        if !matches!(response.status, 409 | 503) || response.header("retry-after").is_none() {
-            return response;
-        }
-        assert_eq!(response.header("payment-required"), None, "they would pay twice");
-        assert_eq!(response.header("delivery-token"), None);
-        thread::sleep(Duration::from_millis(200)); // what the header asks for is meant for clients far away
-    }
-    panic!("ten tries and no outcome: {}", server.stderr())
-}
-
-/// Runs of priced handlers, by route; routes that did not run are left out.
+    /// Runs of priced handlers, by route; routes that did not run are left out.
     pub runs: BTreeMap<String, u64>,
     /// Transfers from the payer to the merchant.
     pub transfers: usize,
@@ -225,6 +205,26 @@ pub fn send_at_once(server: &Server, requests: &[Request]) -> Vec<io::Result<Res
             requests.iter().map(|request| scope.spawn(move || request.send(address))).collect();
         threads.into_iter().map(|thread| thread.join().expect("sending does not panic")).collect()
     })
+}
+
+/// Presents the same payment until it is not told to come back, as a patient client does, and asserts that it is never
+/// asked to sign again meanwhile.
+///
+/// # Panics
+/// When it is, or when ten tries are not enough.
+#[must_use]
+#[track_caller]
+pub fn persist(server: &Server, request: &Request) -> Response {
+    for _ in 0..10 {
+        let response = server.send(request);
+        if !matches!(response.status, 409 | 503) || response.header("retry-after").is_none() {
+            return response;
+        }
+        assert_eq!(response.header("payment-required"), None, "they would pay twice");
+        assert_eq!(response.header("delivery-token"), None);
+        thread::sleep(Duration::from_millis(200)); // what the header asks for is meant for clients far away
+    }
+    panic!("ten tries and no outcome: {}", server.stderr())
 }
 
 /// Runs of priced handlers, by route; routes that did not run are left out.
