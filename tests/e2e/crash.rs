@@ -92,7 +92,7 @@ fn a_quote_outlives_a_restart_and_a_dialect_without_one_needs_none() {
     for payment in [v1, v2] {
         assert_eq!(shop.send(&Request::get("/exact").paying(&payment)).status, 200);
     }
-    Challenge::of(&shop.send(&Request::get("/exact")));
+    assert_eq!(Challenge::of(&shop.send(&Request::get("/exact"))).v2["error"], "Payment required");
     assert_eq!(shop.books(), Books::of(&[("GET /exact", 2)], 2, 2000));
 }
 

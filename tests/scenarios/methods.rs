@@ -87,7 +87,7 @@ fn override_headers_are_ignored(framework: Framework) {
         assert_eq!(response.status, 405, "{header}");
         for method in ["OPTIONS", "HEAD", "POST"] {
             let response = shop.send(&Request::get("/exact").header(header, method));
-            Challenge::of(&response);
+            assert_eq!(Challenge::of(&response).v2["error"], "Payment required", "{header}");
         }
         let response = shop.send(&Request::new("OPTIONS", "/exact").header(header, "GET"));
         assert_eq!(response.status, 204, "{header}");

@@ -143,7 +143,7 @@ fn reversed(value: &Value) -> Reversed {
 
 /// JSON whose members stand in the opposite order, whatever order the JSON library keeps.
 enum Reversed {
-    Object(Vec<(String, Reversed)>),
+    Object(Vec<(String, Self)>),
     Other(Value),
 }
 

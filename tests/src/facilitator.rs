@@ -131,17 +131,17 @@ impl Shared {
                     state.verify.pop_front().unwrap_or(Answer::Honest)
                 };
                 let honest = json!({ "isValid": true, "payer": authorization(&request)["from"] });
-                self.give(answer, honest)
+                self.give(answer, &honest)
             }
             "/settle" => {
                 let (answer, honest) = self.state().settle(&request);
-                self.give(answer, honest)
+                self.give(answer, &honest)
             }
             _ => Some(listener::json(404, b"{}")),
         }
     }
 
-    fn give(&self, answer: Answer, honest: Value) -> Option<Vec<u8>> {
+    fn give(&self, answer: Answer, honest: &Value) -> Option<Vec<u8>> {
         let honest = listener::json(200, honest.to_string().as_bytes());
         match answer {
             Answer::Honest => Some(honest),
