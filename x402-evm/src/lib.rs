@@ -22,3 +22,30 @@ pub use self::{
     key::InvalidKey,
     signer::{AuthorizationWindow, EvmSigner, Unsignable, random_nonce},
 };
+#[cfg(feature = "rpc")]
+mod contract_wallet;
+#[cfg(feature = "rpc")]
+mod error;
+#[cfg(feature = "rpc")]
+mod facilitator;
+#[cfg(feature = "rpc")]
+mod gas_key;
+#[cfg(feature = "rpc")]
+mod logs;
+#[cfg(feature = "rpc")]
+mod revert;
+#[cfg(feature = "rpc")]
+mod rpc;
+#[cfg(feature = "rpc")]
+mod submit;
+#[cfg(feature = "rpc")]
+mod witness;
+#[cfg(feature = "rpc")]
+pub use self::{
+    contract_wallet::ContractAccounts,
+    error::ChainError,
+    facilitator::EvmFacilitator,
+    gas_key::GasKey,
+    submit::{FileJournal, Journal, JournalEntry, MemoryJournal},
+    witness::EvmWitness,
+};
