@@ -5,11 +5,11 @@ use std::{thread, time::Duration};
 
 use serde_json::json;
 use x402_tests::{
-    Answer, Challenge, Connection, FakeFacilitator, Framework, Payer, Request, Server, Shop, eventually,
+    Answer, Challenge, Connection, Framework, Payer, Request, ScriptedFacilitator, Server, Shop, eventually,
     paid_runs, persist, send_at_once,
 };
 
-fn server(facilitator: &FakeFacilitator, framework: Framework, timing: &str) -> (Server, Payer) {
+fn server(facilitator: &ScriptedFacilitator, framework: Framework, timing: &str) -> (Server, Payer) {
     let environment = Shop::environment().set("FACILITATOR_URL", facilitator.url()).set("SETTLE", timing);
     (Server::start(framework, environment), Payer::of(x402_tests::PAYER))
 }
@@ -51,7 +51,7 @@ fn every_fault_in_every_timing_ends_in_one_charge() {
     for (framework, timing) in
         [(Framework::Axum, "after"), (Framework::Actix, "after"), (Framework::Tower, "before")]
     {
-        let facilitator = FakeFacilitator::start();
+        let facilitator = ScriptedFacilitator::start();
         let (server, payer) = server(&facilitator, framework, timing);
         let mut sold = 0;
         for moves in [true, false] {
@@ -78,7 +78,7 @@ fn every_fault_in_every_timing_ends_in_one_charge() {
 #[test]
 fn a_settlement_outlives_its_connection() {
     for timing in ["after", "before"] {
-        let facilitator = FakeFacilitator::start();
+        let facilitator = ScriptedFacilitator::start();
         let (server, payer) = server(&facilitator, Framework::Axum, timing);
         let request = paying(&server, &payer, "/exact");
         facilitator.on_settle(Answer::Held, true);
@@ -97,7 +97,7 @@ fn a_settlement_outlives_its_connection() {
 
 #[test]
 fn a_crowd_waits_for_one_settlement() {
-    let facilitator = FakeFacilitator::start();
+    let facilitator = ScriptedFacilitator::start();
     let (server, payer) = server(&facilitator, Framework::Tower, "after");
     let request = paying(&server, &payer, "/exact");
     facilitator.on_settle(Answer::Late(Duration::from_millis(500)), true);
@@ -112,7 +112,7 @@ fn a_crowd_waits_for_one_settlement() {
 
 #[test]
 fn a_pending_settlement_is_asked_for_once_more() {
-    let facilitator = FakeFacilitator::start();
+    let facilitator = ScriptedFacilitator::start();
     let (server, payer) = server(&facilitator, Framework::Axum, "after");
     let pending = json!({
         "success": false,
@@ -129,7 +129,7 @@ fn a_pending_settlement_is_asked_for_once_more() {
 #[test]
 fn a_refused_settlement_is_a_402_without_the_response() {
     for timing in ["after", "before"] {
-        let facilitator = FakeFacilitator::start();
+        let facilitator = ScriptedFacilitator::start();
         let (server, payer) = server(&facilitator, Framework::Actix, timing);
         let refused = json!({
             "success": false, "errorReason": "invalid_exact_evm_transaction_failed", "transaction": "", "network": "",

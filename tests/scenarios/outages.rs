@@ -1,6 +1,8 @@
 //! What the merchant depends on is down: 503, nobody is asked for money, and what is free goes on.
 
-use x402_tests::{Answer, Challenge, FakeFacilitator, Framework, Line, Request, Response, Shop, paid_runs};
+use x402_tests::{
+    Answer, Challenge, Framework, Line, Request, Response, ScriptedFacilitator, Shop, paid_runs,
+};
 
 through_every_adapter!(
     a_dead_chain_is_503_and_recovers,
@@ -38,7 +40,7 @@ fn a_dead_chain_is_503_and_recovers(framework: Framework) {
 }
 
 fn a_dead_facilitator_is_503_and_recovers(framework: Framework) {
-    let facilitator = FakeFacilitator::start();
+    let facilitator = ScriptedFacilitator::start();
     let (server, payer) = Shop::through(&facilitator, framework);
     let request =
         Request::get("/exact").paying(&payer.v2(&Challenge::of(&server.send(&Request::get("/exact")))));
@@ -53,7 +55,7 @@ fn a_dead_facilitator_is_503_and_recovers(framework: Framework) {
 }
 
 fn a_facilitator_that_babbles_is_503(framework: Framework) {
-    let facilitator = FakeFacilitator::start();
+    let facilitator = ScriptedFacilitator::start();
     let (server, payer) = Shop::through(&facilitator, framework);
     let request =
         Request::get("/exact").paying(&payer.v1(&Challenge::of(&server.send(&Request::get("/exact")))));
@@ -83,7 +85,7 @@ fn a_facilitator_that_babbles_is_503(framework: Framework) {
 }
 
 fn a_facilitator_that_refuses_is_believed(framework: Framework) {
-    let facilitator = FakeFacilitator::start();
+    let facilitator = ScriptedFacilitator::start();
     let (server, payer) = Shop::through(&facilitator, framework);
     let request =
         Request::get("/exact").paying(&payer.v2(&Challenge::of(&server.send(&Request::get("/exact")))));
@@ -98,7 +100,7 @@ fn a_facilitator_that_refuses_is_believed(framework: Framework) {
 
 /// What can be checked without a chain is checked here, whatever somebody else says.
 fn a_facilitator_that_says_yes_is_not_believed(framework: Framework) {
-    let facilitator = FakeFacilitator::start();
+    let facilitator = ScriptedFacilitator::start();
     let (server, payer) = Shop::through(&facilitator, framework);
     let challenge = Challenge::of(&server.send(&Request::get("/exact")));
     let cheaper = {

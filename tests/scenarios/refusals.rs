@@ -78,10 +78,20 @@ fn cases(pay: impl Fn(&dyn Fn(&Value) -> Value, Window) -> Payment) -> Vec<Case>
     case("somebody else's money", other_payer, signature.0, signature.1);
     let malformed = ("invalid_exact_evm_failed_to_parse_signature", "invalid_exact_evm_payload_signature");
     case("a byte too many", twist(pay(&honest, usual()), |bytes| bytes.push(0)), malformed.0, malformed.1);
-    case("a byte too few", twist(pay(&honest, usual()), |bytes| bytes.truncate(64)), malformed.0, malformed.1);
+    case(
+        "a byte too few",
+        twist(pay(&honest, usual()), |bytes| bytes.truncate(64)),
+        malformed.0,
+        malformed.1,
+    );
     case("no such v", twist(pay(&honest, usual()), |bytes| bytes[64] = 5), malformed.0, malformed.1);
     case("zero for r", twist(pay(&honest, usual()), |bytes| bytes[..32].fill(0)), malformed.0, malformed.1);
-    case("the high twin of s", twist(pay(&honest, usual()), |bytes| high_twin(bytes)), malformed.0, malformed.1);
+    case(
+        "the high twin of s",
+        twist(pay(&honest, usual()), |bytes| high_twin(bytes)),
+        malformed.0,
+        malformed.1,
+    );
     let before = "invalid_exact_evm_payload_authorization_valid_before";
     case("expired", pay(&honest, Window::seconds(0)), before, before);
     case("about to expire", pay(&honest, Window::seconds(3)), before, before);

@@ -1,7 +1,7 @@
 //! Settlements that fail, or whose outcome nobody knows: nothing protected leaves, and nobody is asked to pay twice.
 
 use x402_tests::{
-    Answer, Books, Challenge, FakeFacilitator, Framework, Request, Response, Shop, Window, paid_runs,
+    Answer, Books, Challenge, Framework, Request, Response, ScriptedFacilitator, Shop, Window, paid_runs,
 };
 
 through_every_adapter!(
@@ -58,7 +58,7 @@ fn failed_and_dead_gets_a_challenge(framework: Framework) {
 }
 
 fn unknown_is_asked_again_and_paid_once(framework: Framework) {
-    let facilitator = FakeFacilitator::start();
+    let facilitator = ScriptedFacilitator::start();
     let (server, payer) = Shop::through(&facilitator, framework);
     let payment = payer.v2(&Challenge::of(&server.send(&Request::get("/exact"))));
     let request = Request::get("/exact").paying(&payment);
@@ -83,7 +83,7 @@ fn unknown_is_asked_again_and_paid_once(framework: Framework) {
 
 /// The money moved, the answer was lost, and the facilitator remembers nothing: only a chain could tell.
 fn unknown_for_ever_is_never_a_challenge(framework: Framework) {
-    let facilitator = FakeFacilitator::start();
+    let facilitator = ScriptedFacilitator::start();
     facilitator.be_forgetful();
     let (server, payer) = Shop::through(&facilitator, framework);
     let payment = payer.v1(&Challenge::of(&server.send(&Request::get("/exact"))));
@@ -99,7 +99,7 @@ fn unknown_for_ever_is_never_a_challenge(framework: Framework) {
 }
 
 fn a_receipt_for_somebody_else_delivers_nothing(framework: Framework) {
-    let facilitator = FakeFacilitator::start();
+    let facilitator = ScriptedFacilitator::start();
     let (server, payer) = Shop::through(&facilitator, framework);
     let transaction = format!("0x{}", "ab".repeat(32));
     let receipt = |payer: &str, network: &str, transaction: &str| {
@@ -124,7 +124,7 @@ fn a_receipt_for_somebody_else_delivers_nothing(framework: Framework) {
 }
 
 fn nothing_sent_is_settled_on_the_next_try(framework: Framework) {
-    let facilitator = FakeFacilitator::start();
+    let facilitator = ScriptedFacilitator::start();
     let (server, payer) = Shop::through(&facilitator, framework);
     let payment = payer.v2(&Challenge::of(&server.send(&Request::get("/exact"))));
     let request = Request::get("/exact").paying(&payment);

@@ -14,7 +14,7 @@ use crate::listener::{self, Received};
 
 /// A facilitator whose ledger is a list of nonces: no chain behind it.
 #[derive(Clone, Debug)]
-pub struct FakeFacilitator {
+pub struct ScriptedFacilitator {
     address: SocketAddr,
     shared: Arc<Shared>,
 }
@@ -32,7 +32,7 @@ pub enum Answer {
     HangUp,
     /// An honest answer, so much later.
     Late(Duration),
-    /// An honest answer, once [`FakeFacilitator::let_go`] is called.
+    /// An honest answer, once [`ScriptedFacilitator::let_go`] is called.
     Held,
 }
 
@@ -54,7 +54,7 @@ struct State {
     moves: HashMap<String, usize>,
 }
 
-impl FakeFacilitator {
+impl ScriptedFacilitator {
     /// Starts one that is honest until told otherwise.
     #[must_use]
     pub fn start() -> Self {

@@ -13,7 +13,7 @@ mod server;
 mod shop;
 
 pub use self::{
-    facilitator::{Answer, FakeFacilitator},
+    facilitator::{Answer, ScriptedFacilitator},
     http::{Connection, Request, Response},
     payer::{Challenge, Payer, Payment, Window, now},
     proxy::{Cut, Line},

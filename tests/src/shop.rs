@@ -9,7 +9,9 @@ use std::{
 use devchain::{Account, DevChain, accounts};
 use serde_json::json;
 
-use crate::{Challenge, Environment, FakeFacilitator, Framework, Payer, Payment, Request, Response, Server};
+use crate::{
+    Challenge, Environment, Framework, Payer, Payment, Request, Response, ScriptedFacilitator, Server,
+};
 
 /// A server that settles on a chain of its own.
 #[derive(Debug)]
@@ -83,7 +85,7 @@ impl Shop {
 
     /// A server without a chain, that leaves everything to a facilitator.
     #[must_use]
-    pub fn through(facilitator: &FakeFacilitator, framework: Framework) -> (Server, Payer) {
+    pub fn through(facilitator: &ScriptedFacilitator, framework: Framework) -> (Server, Payer) {
         let environment = Self::environment().set("FACILITATOR_URL", facilitator.url());
         (Server::start(framework, environment), Payer::of(PAYER))
     }
