@@ -66,7 +66,8 @@ impl ContractAccounts {
     ) -> Result<Call, Refusal> {
         let call = |to, data, gas_limit| Call { from: sender, to, data, gas_limit };
         if !self.deployed {
-            let signature = EcdsaSignature::read(&message.signature).map_err(|_| RejectReason::MalformedSignature)?;
+            let signature =
+                EcdsaSignature::read(&message.signature).map_err(|_| RejectReason::MalformedSignature)?;
             return Ok(call(token, abi::transfer(message, &signature.to_bytes()), PLAIN_GAS));
         }
         let wrapper = Wrapper::read(&message.signature);
@@ -104,7 +105,12 @@ impl ContractAccounts {
 }
 
 /// Asks the account, and takes nothing but the exact magic value for a yes.
-async fn says_yes(rpc: &Rpc, account: EvmAddress, digest: &Hash, signature: &[u8]) -> Result<bool, ChainError> {
+async fn says_yes(
+    rpc: &Rpc,
+    account: EvmAddress,
+    digest: &Hash,
+    signature: &[u8],
+) -> Result<bool, ChainError> {
     let data = abi::is_valid_signature(digest, signature);
     let call = Call { from: EvmAddress::ZERO, to: account, data, gas_limit: CONTRACT_GAS };
     match timeout(ANSWER_WITHIN, rpc.call(&call, None)).await {
@@ -134,12 +140,12 @@ impl Wrapper {
 }
 
 const MULTICALL3: EvmAddress = EvmAddress::new([
-    0xca, 0x11, 0xbd, 0xe0, 0x59, 0x77, 0xb3, 0x63, 0x11, 0x67, 0x02, 0x88, 0x62, 0xbe, 0x2a, 0x17, 0x39, 0x76, 0xca,
-    0x11,
+    0xca, 0x11, 0xbd, 0xe0, 0x59, 0x77, 0xb3, 0x63, 0x11, 0x67, 0x02, 0x88, 0x62, 0xbe, 0x2a, 0x17, 0x39,
+    0x76, 0xca, 0x11,
 ]);
 const ERC6492_SUFFIX: [u8; 32] = [
-    0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64,
-    0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92,
+    0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64,
+    0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92,
 ];
 /// The most a transfer from a plain account may burn; well-known tokens need less than a third of it.
 const PLAIN_GAS: u64 = 300_000;

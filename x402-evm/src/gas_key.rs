@@ -41,7 +41,8 @@ impl GasKey {
     /// [`ConfigError`] naming the variable, never its content.
     pub fn from_env(variable: &str) -> Result<Self, ConfigError> {
         let text = std::env::var(variable).map(Zeroizing::new);
-        let text = text.map_err(|_| ConfigError::new(variable, "is not set; it holds the key that pays gas"))?;
+        let text =
+            text.map_err(|_| ConfigError::new(variable, "is not set; it holds the key that pays gas"))?;
         Self::from_hex(&text).map_err(|error| ConfigError::new(variable, error.to_string()))
     }
 

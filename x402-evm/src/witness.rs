@@ -85,14 +85,16 @@ impl EvmWitness {
     pub(crate) async fn finding(&self, payment: &Payment) -> Result<Finding, Refusal> {
         let message = eip3009(&payment.authorization)?;
         let domain = Domain::of(&payment.option)?;
-        let chain_id = self.rpc.chain_id().await?;
-        if chain_id != domain.chain_id {
-            return Err(other_chain(domain.chain_id, chain_id).into());
-        }
+        self.rpc.is_on(domain.chain_id).await?;
         Ok(self.search(payment, message, domain.token).await?)
     }
 
-    async fn search(&self, payment: &Payment, message: &Eip3009, token: EvmAddress) -> Result<Finding, ChainError> {
+    async fn search(
+        &self,
+        payment: &Payment,
+        message: &Eip3009,
+        token: EvmAddress,
+    ) -> Result<Finding, ChainError> {
         let head = self.rpc.head().await?;
         let safe = match self.confirmations {
             0 | 1 => head,
@@ -106,7 +108,8 @@ impl EvmWitness {
         let (USED, Some(transaction)) = (log.topics()[0], log.transaction_hash) else {
             return Ok(Finding::SpentElsewhere);
         };
-        let receipt = self.rpc.receipt(transaction).await?.ok_or(ChainError::Lost("receipt is not there yet"))?;
+        let receipt =
+            self.rpc.receipt(transaction).await?.ok_or(ChainError::Lost("receipt is not there yet"))?;
         Ok(match settled(&receipt, token, message, payment) {
             Some(settlement) => Finding::Paid(settlement),
             None => Finding::SpentElsewhere,
@@ -132,7 +135,12 @@ impl EvmWitness {
     }
 
     /// Walks back in steps until the log is found or the time is reached before which it cannot matter.
-    async fn log_of_use(&self, message: &Eip3009, token: EvmAddress, safe: Header) -> Result<Option<Log>, ChainError> {
+    async fn log_of_use(
+        &self,
+        message: &Eip3009,
+        token: EvmAddress,
+        safe: Header,
+    ) -> Result<Option<Log>, ChainError> {
         let end = seconds(message.valid_before);
         let earliest = end.before(self.lookback).max(seconds(message.valid_after));
         let mut last = match safe.timestamp() > end.after(LOOKBACK).get() {
@@ -145,7 +153,8 @@ impl EvmWitness {
             let topics = [B256::from(crate::typed_data::word(message.from)), B256::from(message.nonce)];
             match self.rpc.logs(token, [USED, CANCELED], topics, (first, last)).await {
                 Ok(found) => {
-                    if let Some(log) = found.into_iter().find(|log| !log.removed && !log.topics().is_empty()) {
+                    if let Some(log) = found.into_iter().find(|log| !log.removed && !log.topics().is_empty())
+                    {
                         return Ok(Some(log));
                     }
                 }
@@ -201,7 +210,8 @@ pub(crate) fn settled(
     message: &Eip3009,
     payment: &Payment,
 ) -> Option<Settlement> {
-    let ours = payment.option.pay_to.parse() == Ok(message.to) && message.value == payment.option.amount.get();
+    let ours =
+        payment.option.pay_to.parse() == Ok(message.to) && message.value == payment.option.amount.get();
     (ours && receipt.succeeded() && logs::paid(&receipt.logs, token, message)).then(|| {
         Settlement::new(
             hex::prefixed(receipt.transaction_hash.as_slice()),
@@ -210,12 +220,6 @@ pub(crate) fn settled(
             payment.option.amount,
         )
     })
-}
-
-pub(crate) fn other_chain(wanted: u64, found: u64) -> ChainError {
-    let detail = format!("the price is for chain {wanted}, the node is on chain {found}");
-    tracing::error!(wanted, found, "node is on another chain");
-    ChainError::misconfigured("invalid_exact_evm_network_mismatch", detail)
 }
 
 fn seconds(value: alloy_primitives::U256) -> UnixSeconds {

@@ -164,7 +164,12 @@ fn every_change_to_the_own_domain_is_refused() {
             let mut terms = terms.clone();
             terms.extra.get_or_insert_default().insert(member.to_owned(), value.into());
             let option = PriceOption::from_v2(&terms).unwrap();
-            assert_eq!(scheme.prove(&good, &option), Err(RejectReason::WrongSignature), "{} {member}", case.name);
+            assert_eq!(
+                scheme.prove(&good, &option),
+                Err(RejectReason::WrongSignature),
+                "{} {member}",
+                case.name
+            );
             let mut none = option.to_v2();
             none.extra.get_or_insert_default().remove(member);
             let missing = RejectReason::Other("invalid_exact_evm_missing_eip712_domain".into());

@@ -1,4 +1,4 @@
-//! What does not change from payment to payment: the node's chain, the tokens' code and signing domains.
+//! What does not change from payment to payment: the tokens' code and signing domains.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -6,7 +6,7 @@ use std::{
 };
 
 use alloy_primitives::U256;
-use tokio::{sync::OnceCell, time::Instant};
+use tokio::time::Instant;
 use x402_core::{
     error::{ConfigError, RejectReason},
     price::{self, PriceOption},
@@ -19,27 +19,18 @@ use crate::{
     network::Domain,
     rpc::{Rpc, abi},
     typed_data::Hash,
-    witness::other_chain,
 };
 
 /// Facts that were found good, and are looked at again after a while: tokens can be upgraded.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
-    chain_id: OnceCell<u64>,
     tokens: Mutex<Vec<(EvmAddress, Hash, Instant)>>,
 }
 
 impl Facts {
-    pub(super) async fn chain_id(&self, rpc: &Rpc) -> Result<u64, ChainError> {
-        self.chain_id.get_or_try_init(|| rpc.chain_id()).await.copied()
-    }
-
     /// Checks that the domain is that of a token on the node's chain.
     pub(super) async fn check(&self, rpc: &Rpc, domain: &Domain<'_>) -> Result<(), ChainError> {
-        let chain_id = self.chain_id(rpc).await?;
-        if chain_id != domain.chain_id {
-            return Err(other_chain(domain.chain_id, chain_id));
-        }
+        rpc.is_on(domain.chain_id).await?;
         let separator = domain.separator();
         if self.is_known(domain.token, &separator) {
             return Ok(());
@@ -111,7 +102,8 @@ impl Inner {
             checked.map_err(|error| ConfigError::new(at(), error.to_string()).with_source(error))?;
             let wanted = price::token(&option.network, &option.asset).map(|token| token.decimals);
             let found = self.rpc.decimals(domain.token).await;
-            let found = found.map_err(|error| ConfigError::new(at(), error.to_string()).with_source(error))?;
+            let found =
+                found.map_err(|error| ConfigError::new(at(), error.to_string()).with_source(error))?;
             if let (Some(wanted), Some(found)) = (wanted, found)
                 && wanted != found
             {
@@ -137,7 +129,9 @@ impl Inner {
 
 fn advice(reason: &RejectReason) -> String {
     match reason {
-        RejectReason::UnsupportedScheme => "is not on an EVM chain; use another facilitator for it".to_owned(),
+        RejectReason::UnsupportedScheme => {
+            "is not on an EVM chain; use another facilitator for it".to_owned()
+        }
         _ => "has no signing domain; give the token its name and version".to_owned(),
     }
 }

@@ -154,14 +154,15 @@ impl Facilitator for EvmFacilitator {
         Box::pin(async move {
             let inner = Arc::clone(&self.0);
             let (key, payment) = (payment.authorization.key, payment.clone());
-            let flight = self.0.flights.join(key, |stage| async move { inner.settle(&payment, &stage).await });
+            let flight =
+                self.0.flights.join(key, |stage| async move { inner.settle(&payment, &stage).await });
             flight.outcome(self.0.options.receipt_timeout).await
         })
     }
 
     fn supported(&self) -> BoxFuture<'_, Result<Vec<SupportedKind>, VerifyError>> {
         Box::pin(async move {
-            let chain_id = self.0.facts.chain_id(&self.0.rpc).await?;
+            let chain_id = self.0.rpc.chain_id().await?;
             let network = NetworkId::new(&format!("eip155:{chain_id}"))
                 .map_err(|_| ChainError::Local("the node's chain has no network id"))?;
             let kind = |version, name: &str| SupportedKind {

@@ -47,7 +47,8 @@ impl Prepared<'_> {
     /// Checks that the authorization can be settled for `margin` from now on.
     pub(super) fn in_time(&self, now: UnixSeconds, margin: Duration) -> Result<(), RejectReason> {
         let seconds = |value| u64::try_from(value).map_or(UnixSeconds::MAX, UnixSeconds::new);
-        let (valid_after, valid_before) = (seconds(self.message.valid_after), seconds(self.message.valid_before));
+        let (valid_after, valid_before) =
+            (seconds(self.message.valid_after), seconds(self.message.valid_before));
         if valid_before < now.after(margin) {
             return Err(RejectReason::Expired { valid_before, now });
         }

@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use alloy_primitives::B256;
 use tokio::{sync::watch, time::sleep};
-use x402_core::{
-    error::RejectReason,
-    facilitator::Payment,
-};
+use x402_core::{error::RejectReason, facilitator::Payment};
 
 use super::{
     Inner,
@@ -74,7 +71,10 @@ impl Inner {
             Some(receipt) if receipt.succeeded() => Some(self.judge(payment, prepared, receipt).await),
             // It reverted: nothing is on its way, so settling again is as good as the first time.
             Some(_) => None,
-            None => Some(Outcome::Unresolved { transaction: Some(last), why: "an earlier transaction is not mined" }),
+            None => Some(Outcome::Unresolved {
+                transaction: Some(last),
+                why: "an earlier transaction is not mined",
+            }),
         }
     }
 
@@ -89,7 +89,8 @@ impl Inner {
             let signed = (message, &prepared.digest);
             let sender = self.sender.key().address();
             let accounts = &self.options.contract_accounts;
-            let call = accounts.settlement_call(&self.rpc, token, signed, prepared.proof, sender, false).await?;
+            let call =
+                accounts.settlement_call(&self.rpc, token, signed, prepared.proof, sender, false).await?;
             let gas = self.rpc.estimate_gas(&call).await;
             Ok::<_, Refusal>((call, gas))
         };
@@ -98,7 +99,9 @@ impl Inner {
         if used? {
             return Ok(Ready::Over(self.look_up(payment, None).await));
         }
-        prepared.in_time(now, SETTLE_MARGIN)?;
+        if let Err(reason) = prepared.in_time(now, SETTLE_MARGIN) {
+            return self.too_late(payment, reason).await;
+        }
         fees?;
         let (call, gas) = call?;
         match gas {
@@ -108,8 +111,26 @@ impl Inner {
                 Refusal::Rejected(RejectReason::NonceAlreadyUsed) => {
                     Ok(Ready::Over(self.look_up(payment, None).await))
                 }
+                Refusal::Rejected(reason) => self.too_late(payment, reason).await,
                 refusal => Err(refusal),
             },
+        }
+    }
+
+    /// "Expired" sends a payer to sign again, so it is said only when blocks are past the authorization's end; by
+    /// our clock alone, the reason is the same and the authorization not yet dead.
+    async fn too_late(&self, payment: &Payment, reason: RejectReason) -> Result<Ready, Refusal> {
+        if !reason.is_dead() {
+            return Err(reason.into());
+        }
+        match self.witness().finding(payment).await? {
+            Finding::Open => Err(RejectReason::Other(reason.code().to_owned().into()).into()),
+            Finding::Paid(settlement) => Ok(Ready::Over(Outcome::Settled(settlement))),
+            Finding::Expired { valid_before, block_time } => {
+                Err(RejectReason::Expired { valid_before, now: block_time }.into())
+            }
+            Finding::SpentElsewhere => Err(RejectReason::NonceAlreadyUsed.into()),
+            Finding::Unconfirmed => Ok(Ready::Over(self.look_up(payment, None).await)),
         }
     }
 
@@ -166,7 +187,9 @@ impl Inner {
                 Err(Refusal::Rejected(reason)) => return rejected(reason),
                 // Used a moment ago, by nodes that do not agree yet; or without the confirmations.
                 Ok(Finding::Open | Finding::Unconfirmed) => {}
-                Err(Refusal::Chain(error)) => tracing::debug!(%error, "outcome of a settlement cannot be read yet"),
+                Err(Refusal::Chain(error)) => {
+                    tracing::debug!(%error, "outcome of a settlement cannot be read yet")
+                }
             }
             sleep(LOOK_UP_EVERY).await;
         }

@@ -16,7 +16,8 @@ impl Inner {
         let simulation = async {
             let signed = (message, &prepared.digest);
             let sender = self.sender.key().address();
-            let call = accounts.settlement_call(&self.rpc, token, signed, prepared.proof, sender, true).await?;
+            let call =
+                accounts.settlement_call(&self.rpc, token, signed, prepared.proof, sender, true).await?;
             // A failure is weighed after the reasons that explain it.
             Ok::<_, Refusal>(self.rpc.call(&call, None).await)
         };

@@ -5,7 +5,7 @@ mod heads;
 mod token;
 mod transport;
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{Address, B256, Bytes, U64, U256};
@@ -13,6 +13,7 @@ use alloy_provider::{Provider, RootProvider};
 use alloy_rpc_client::RpcClient;
 use alloy_rpc_types_eth::{Filter, Log, TransactionRequest};
 use serde::Deserialize;
+use tokio::sync::OnceCell;
 use x402_core::{error::ConfigError, scheme::EvmAddress};
 
 pub(crate) use self::{heads::Heads, token::is_revert};
@@ -20,7 +21,10 @@ use crate::error::ChainError;
 
 /// A node. Every request has a deadline.
 #[derive(Clone)]
-pub(crate) struct Rpc(RootProvider);
+pub(crate) struct Rpc {
+    node: RootProvider,
+    chain_id: Arc<OnceCell<u64>>,
+}
 
 /// A call to a contract.
 #[derive(Clone, Debug)]
@@ -51,25 +55,39 @@ pub(crate) struct Receipt {
 
 impl Rpc {
     pub(crate) fn new(url: &str) -> Result<Self, ConfigError> {
-        Ok(Self(RootProvider::new(RpcClient::new(transport::HttpTransport::new(url)?, false))))
+        let client = RpcClient::new(transport::HttpTransport::new(url)?, false);
+        Ok(Self { node: RootProvider::new(client), chain_id: Arc::default() })
     }
 
+    /// The node's chain, asked once.
     pub(crate) async fn chain_id(&self) -> Result<u64, ChainError> {
-        Ok(self.0.get_chain_id().await?)
+        let asked = self.chain_id.get_or_try_init(|| async { self.node.get_chain_id().await });
+        Ok(*asked.await?)
+    }
+
+    /// Checks that the node is on the chain that a price is for.
+    pub(crate) async fn is_on(&self, chain_id: u64) -> Result<(), ChainError> {
+        let found = self.chain_id().await?;
+        if found == chain_id {
+            return Ok(());
+        }
+        tracing::error!(wanted = chain_id, found, "node is on another chain");
+        let detail = format!("the price is for chain {chain_id}, the node is on chain {found}");
+        Err(ChainError::misconfigured("invalid_exact_evm_network_mismatch", detail))
     }
 
     pub(crate) async fn has_code(&self, account: EvmAddress) -> Result<bool, ChainError> {
-        Ok(!self.0.get_code_at(at(account)).await?.is_empty())
+        Ok(!self.node.get_code_at(at(account)).await?.is_empty())
     }
 
     /// What the account holds of the chain's own coin, which pays gas.
     pub(crate) async fn coin_balance(&self, account: EvmAddress) -> Result<U256, ChainError> {
-        Ok(self.0.get_balance(at(account)).await?)
+        Ok(self.node.get_balance(at(account)).await?)
     }
 
     /// Transactions of the account: those mined, or also those waiting.
     pub(crate) async fn account_nonce(&self, account: EvmAddress, waiting: bool) -> Result<u64, ChainError> {
-        let count = self.0.get_transaction_count(at(account));
+        let count = self.node.get_transaction_count(at(account));
         Ok(if waiting { count.pending() } else { count.latest() }.await?)
     }
 
@@ -77,33 +95,33 @@ impl Rpc {
     pub(crate) async fn call(&self, call: &Call, block: Option<u64>) -> Result<Bytes, ChainError> {
         let block = block.map_or(BlockNumberOrTag::Latest, BlockNumberOrTag::Number);
         let request = request(call).gas_limit(call.gas_limit);
-        Ok(self.0.call(request).block(BlockId::Number(block)).await?)
+        Ok(self.node.call(request).block(BlockId::Number(block)).await?)
     }
 
     pub(crate) async fn estimate_gas(&self, call: &Call) -> Result<u64, ChainError> {
-        Ok(self.0.estimate_gas(request(call)).await?)
+        Ok(self.node.estimate_gas(request(call)).await?)
     }
 
     /// Present fees per gas: the most to pay, and the tip in it.
     pub(crate) async fn fees(&self) -> Result<(u128, u128), ChainError> {
-        let fees = self.0.estimate_eip1559_fees().await?;
+        let fees = self.node.estimate_eip1559_fees().await?;
         Ok((fees.max_fee_per_gas, fees.max_priority_fee_per_gas))
     }
 
     pub(crate) async fn broadcast(&self, transaction: &[u8]) -> Result<(), ChainError> {
-        self.0.send_raw_transaction(transaction).await.map(drop)?;
+        self.node.send_raw_transaction(transaction).await.map(drop)?;
         Ok(())
     }
 
     /// Whether the node has the transaction, mined or waiting.
     pub(crate) async fn knows(&self, transaction: B256) -> Result<bool, ChainError> {
         let found: Option<serde_json::Value> =
-            self.0.raw_request("eth_getTransactionByHash".into(), (transaction,)).await?;
+            self.node.raw_request("eth_getTransactionByHash".into(), (transaction,)).await?;
         Ok(found.is_some())
     }
 
     pub(crate) async fn receipt(&self, transaction: B256) -> Result<Option<Receipt>, ChainError> {
-        Ok(self.0.raw_request("eth_getTransactionReceipt".into(), (transaction,)).await?)
+        Ok(self.node.raw_request("eth_getTransactionReceipt".into(), (transaction,)).await?)
     }
 
     pub(crate) async fn head(&self) -> Result<Header, ChainError> {
@@ -115,7 +133,8 @@ impl Rpc {
     }
 
     async fn block(&self, block: BlockNumberOrTag) -> Result<Header, ChainError> {
-        let header: Option<Header> = self.0.raw_request("eth_getBlockByNumber".into(), (block, false)).await?;
+        let header: Option<Header> =
+            self.node.raw_request("eth_getBlockByNumber".into(), (block, false)).await?;
         header.ok_or(ChainError::Lost("the node does not have the block yet"))
     }
 
@@ -134,7 +153,7 @@ impl Rpc {
             .topic2(topic2)
             .from_block(first)
             .to_block(last);
-        Ok(self.0.get_logs(&filter).await?)
+        Ok(self.node.get_logs(&filter).await?)
     }
 }
 
@@ -170,5 +189,8 @@ pub(crate) fn at(address: EvmAddress) -> Address {
 }
 
 fn request(call: &Call) -> TransactionRequest {
-    TransactionRequest::default().from(at(call.from)).to(at(call.to)).input(Bytes::from(call.data.clone()).into())
+    TransactionRequest::default()
+        .from(at(call.from))
+        .to(at(call.to))
+        .input(Bytes::from(call.data.clone()).into())
 }

@@ -26,10 +26,16 @@ impl Rpc {
         }
     }
 
-    pub(crate) async fn token_balance(&self, token: EvmAddress, holder: EvmAddress) -> Result<U256, ChainError> {
+    pub(crate) async fn token_balance(
+        &self,
+        token: EvmAddress,
+        holder: EvmAddress,
+    ) -> Result<U256, ChainError> {
         let answer = self.view(token, abi::balance_of(holder), None).await?;
         let balance = abi::word_at(&answer, 0).map(U256::from_be_bytes);
-        balance.ok_or_else(|| ChainError::misconfigured("asset_not_deployed_contract", "balanceOf gives no number"))
+        balance.ok_or_else(|| {
+            ChainError::misconfigured("asset_not_deployed_contract", "balanceOf gives no number")
+        })
     }
 
     /// The token's domain separator; `None` where it has no such function.
@@ -39,9 +45,15 @@ impl Rpc {
     }
 
     /// The token's name or version; `None` where it has no such function.
-    pub(crate) async fn text(&self, token: EvmAddress, selector: [u8; 4]) -> Result<Option<String>, ChainError> {
+    pub(crate) async fn text(
+        &self,
+        token: EvmAddress,
+        selector: [u8; 4],
+    ) -> Result<Option<String>, ChainError> {
         let answer = self.optional(token, selector).await?;
-        Ok(answer.and_then(|answer| abi::bytes_at(&answer, 0).map(|text| String::from_utf8_lossy(text).into_owned())))
+        Ok(answer.and_then(|answer| {
+            abi::bytes_at(&answer, 0).map(|text| String::from_utf8_lossy(text).into_owned())
+        }))
     }
 
     /// The token's decimals; `None` where it has no such function.
@@ -70,9 +82,17 @@ pub(crate) fn is_revert(error: &ChainError) -> bool {
     let message = message.to_ascii_lowercase();
     *code == 3
         || data.is_some()
-        || ["revert", "out of gas", "outofgas", "invalid opcode", "gas required exceeds", "invalid jump", "evm error"]
-            .iter()
-            .any(|sign| message.contains(sign))
+        || [
+            "revert",
+            "out of gas",
+            "outofgas",
+            "invalid opcode",
+            "gas required exceeds",
+            "invalid jump",
+            "evm error",
+        ]
+        .iter()
+        .any(|sign| message.contains(sign))
 }
 
 fn not_eip3009() -> ChainError {

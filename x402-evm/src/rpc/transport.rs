@@ -44,7 +44,8 @@ impl HttpTransport {
     }
 
     async fn exchange(self, request: RequestPacket) -> Result<ResponsePacket, ChainError> {
-        let body = serde_json::to_vec(&request).map_err(|_| ChainError::Local("request cannot be written"))?;
+        let body =
+            serde_json::to_vec(&request).map_err(|_| ChainError::Local("request cannot be written"))?;
         let request = self.client.post(self.url).header(header::CONTENT_TYPE, "application/json").body(body);
         let mut response = request.send().await.map_err(|error| fault(&error))?;
         let mut body = Vec::new();
@@ -56,7 +57,11 @@ impl HttpTransport {
         }
         // Nodes also explain errors in bodies of 4xx and 5xx answers.
         serde_json::from_slice(&body).map_err(|_| {
-            ChainError::Lost(if response.status().is_success() { "unreadable answer" } else { "HTTP error status" })
+            ChainError::Lost(if response.status().is_success() {
+                "unreadable answer"
+            } else {
+                "HTTP error status"
+            })
         })
     }
 }

@@ -31,7 +31,13 @@ impl From<Result<(), ChainError>> for Broadcast {
         let ChainError::Refused { message, .. } = &error else { return Self::Unsure(error) };
         let message = message.to_ascii_lowercase();
         let has = |signs: &[&str]| signs.iter().any(|sign| message.contains(sign));
-        if has(&["already known", "already imported", "known transaction", "already in the pool", "alreadyknown"]) {
+        if has(&[
+            "already known",
+            "already imported",
+            "known transaction",
+            "already in the pool",
+            "alreadyknown",
+        ]) {
             Self::Known
         } else if has(&["nonce too low", "nonce is too low", "old nonce", "invalid nonce"]) {
             Self::NonceUsed
@@ -42,7 +48,13 @@ impl From<Result<(), ChainError>> for Broadcast {
         } else if has(&["insufficient funds", "insufficient balance"]) {
             tracing::error!("the account that pays gas is empty");
             Self::Refused(ChainError::Gas("the account that pays gas is empty; send it coins"))
-        } else if has(&["intrinsic gas", "exceeds block gas limit", "txpool is full", "pool is full", "chain id"]) {
+        } else if has(&[
+            "intrinsic gas",
+            "exceeds block gas limit",
+            "txpool is full",
+            "pool is full",
+            "chain id",
+        ]) {
             Self::Refused(error)
         } else {
             // Proxies in front of nodes answer with errors of their own after passing a transaction on.

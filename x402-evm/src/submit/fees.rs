@@ -50,7 +50,9 @@ impl FeeOracle {
         };
         match limit {
             None => Ok(fees),
-            Some(limit) => fees.within(limit).ok_or(ChainError::Gas("gas costs more than max_fee_per_gas allows")),
+            Some(limit) => {
+                fees.within(limit).ok_or(ChainError::Gas("gas costs more than max_fee_per_gas allows"))
+            }
         }
     }
 }

@@ -91,7 +91,9 @@ impl FileJournal {
     /// [`ConfigError`] when the file cannot be read and written.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, ConfigError> {
         let path = path.into();
-        let wrong = |error| ConfigError::new("journal", format!("{} cannot be used", path.display())).with_source(error);
+        let wrong = |error| {
+            ConfigError::new("journal", format!("{} cannot be used", path.display())).with_source(error)
+        };
         let kept = MemoryJournal::default();
         match File::open(&path) {
             Ok(file) => read(file, &kept).map_err(wrong)?,

@@ -62,10 +62,12 @@ impl Lane {
         Turn { lane: self, expected: self.expected.lock().await }
     }
 
-    /// The lowest nonce before `nonce` that no transaction has, neither at the node nor on its way from here.
-    pub(crate) async fn hole_before(&self, nonce: u64, rpc: &Rpc) -> Result<Option<u64>, ChainError> {
-        let waiting = rpc.account_nonce(self.account, true).await?;
-        Ok((waiting < nonce && !self.shared.held().contains(&waiting)).then_some(waiting))
+    /// The lowest nonce before `nonce` that is not mined and that nothing from here is going to use: one that
+    /// was left out, or one of an earlier process whose transaction is stuck.
+    pub(crate) async fn orphan_before(&self, nonce: u64, rpc: &Rpc) -> Result<Option<u64>, ChainError> {
+        let mined = rpc.account_nonce(self.account, false).await?;
+        let held = self.shared.held();
+        Ok((mined..nonce).find(|nonce| !held.contains(nonce)))
     }
 }
 

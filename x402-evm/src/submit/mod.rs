@@ -13,13 +13,13 @@ use alloy_primitives::{B256, Signature, TxKind};
 use tokio::time::timeout;
 use x402_core::{facilitator::BoxFuture, scheme::PaymentKey};
 
+pub use self::journal::{FileJournal, Journal, JournalEntry, MemoryJournal};
 pub(crate) use self::watch::{Fate, Patience};
 use self::{
     broadcast::Broadcast,
     fees::{FeeOracle, Fees},
     lane::{Lane, Slot},
 };
-pub use self::journal::{FileJournal, Journal, JournalEntry, MemoryJournal};
 use crate::{
     error::ChainError,
     gas_key::GasKey,
@@ -52,6 +52,8 @@ pub(crate) struct Sent {
     errand: Errand,
     slot: Slot,
     fees: Fees,
+    /// The last fees offered for a nonce that held this one up.
+    clearing: Fees,
     hashes: Vec<B256>,
     raw: Vec<u8>,
     /// Whether a node said that it has it.
@@ -86,7 +88,8 @@ impl Sender {
     pub(crate) async fn send(&self, errand: Errand) -> Result<Sent, ChainError> {
         let mut fees = self.oracle.fees(&self.rpc, errand.max_fee_per_gas).await?;
         let turn = timeout(TURN_WITHIN, self.lane.turn()).await;
-        let mut turn = turn.map_err(|_| ChainError::Local("too many settlements wait for the gas account"))?;
+        let mut turn =
+            turn.map_err(|_| ChainError::Local("too many settlements wait for the gas account"))?;
         for _ in 0..ATTEMPTS {
             let nonce = turn.nonce(&self.rpc).await?;
             let signed = self.sign(&errand, nonce, fees);
@@ -106,12 +109,15 @@ impl Sender {
                     fees = fees.raised();
                     continue;
                 }
-                Broadcast::TooCheap => return Err(ChainError::Gas("gas costs more than max_fee_per_gas allows")),
+                Broadcast::TooCheap => {
+                    return Err(ChainError::Gas("gas costs more than max_fee_per_gas allows"));
+                }
                 Broadcast::Refused(error) => return Err(error),
             };
             let slot = turn.take(nonce);
             tracing::debug!(transaction = %signed.hash, nonce, "settlement sent");
-            return Ok(Sent { errand, slot, fees, hashes: vec![signed.hash], raw: signed.raw, sure, bumps: 0 });
+            let hashes = vec![signed.hash];
+            return Ok(Sent { errand, slot, fees, clearing: fees, hashes, raw: signed.raw, sure, bumps: 0 });
         }
         Err(ChainError::Gas("the gas account's nonces are used by somebody else"))
     }

@@ -33,7 +33,12 @@ pub(crate) enum Fate {
 
 impl Sender {
     /// Waits for the transaction or a replacement. `tell` hears of each replacement.
-    pub(crate) async fn watch(&self, sent: &mut Sent, patience: Patience, tell: impl Fn(B256) + Send) -> Fate {
+    pub(crate) async fn watch(
+        &self,
+        sent: &mut Sent,
+        patience: Patience,
+        tell: impl Fn(B256) + Send,
+    ) -> Fate {
         let mut nudged = Instant::now();
         let mut overtaken = 0;
         let mut pace = Pace::new();
@@ -60,7 +65,12 @@ impl Sender {
     }
 
     /// Waits for transactions of an earlier run, which can only be looked at.
-    pub(crate) async fn watch_earlier(&self, hashes: &[B256], confirmations: u64, within: Duration) -> Option<Receipt> {
+    pub(crate) async fn watch_earlier(
+        &self,
+        hashes: &[B256],
+        confirmations: u64,
+        within: Duration,
+    ) -> Option<Receipt> {
         let mut pace = Pace::new();
         let waiting = async {
             loop {
@@ -88,15 +98,13 @@ impl Sender {
     async fn nudge(&self, sent: &mut Sent, tell: &(impl Fn(B256) + Send)) -> Result<bool, ChainError> {
         let account = self.key.address();
         let nonce = sent.slot.nonce;
-        let (mined, waiting) = tokio::try_join!(
-            self.rpc.account_nonce(account, false),
-            self.rpc.account_nonce(account, true)
-        )?;
+        let (mined, waiting) =
+            tokio::try_join!(self.rpc.account_nonce(account, false), self.rpc.account_nonce(account, true))?;
         if mined > nonce {
             return Ok(true);
         }
-        if waiting < nonce {
-            self.fill_before(sent).await?;
+        if mined < nonce {
+            self.clear_before(sent).await?;
         }
         if waiting <= nonce {
             match Broadcast::from(self.rpc.broadcast(&sent.raw).await) {
@@ -141,17 +149,20 @@ impl Sender {
         Ok(())
     }
 
-    /// Fills a nonce before ours that nobody uses, with a transfer of nothing to ourselves.
-    async fn fill_before(&self, sent: &Sent) -> Result<(), ChainError> {
+    /// Uses up a nonce before ours that nobody here is going to use, with a transfer of nothing to ourselves. It
+    /// may replace a settlement of an earlier process that is stuck: whoever waits for that one settles it again.
+    async fn clear_before(&self, sent: &mut Sent) -> Result<(), ChainError> {
         let turn = self.lane.turn().await;
-        let Some(hole) = self.lane.hole_before(sent.slot.nonce, &self.rpc).await? else { return Ok(()) };
-        tracing::warn!(nonce = hole, "filling a nonce of the gas account that nobody uses");
+        let Some(orphan) = self.lane.orphan_before(sent.slot.nonce, &self.rpc).await? else { return Ok(()) };
+        tracing::warn!(nonce = orphan, "clearing a nonce of the gas account that holds up settlements");
+        sent.clearing = sent.clearing.at_least(sent.fees).raised();
         let own = self.key.address();
         let nothing = Call { from: own, to: own, data: Vec::new(), gas_limit: FILLER_GAS };
-        let filler = self.sign(&Errand { call: nothing, ..sent.errand.clone() }, hole, sent.fees.raised());
-        let filled = self.rpc.broadcast(&filler.raw).await;
+        let filler = self.sign(&Errand { call: nothing, ..sent.errand.clone() }, orphan, sent.clearing);
+        let sent = Broadcast::from(self.rpc.broadcast(&filler.raw).await);
+        tracing::debug!(?sent, nonce = orphan, "nonce cleared");
         drop(turn);
-        filled
+        Ok(())
     }
 }
 

@@ -45,8 +45,10 @@ fn signed(world: &World, wallet: &str, option: &PriceOption, key: &str) -> Payme
     };
     let digest = signing_digest(&Domain::of(option).unwrap().separator(), &transfer_hash(&message));
     let key = secp256k1::SecretKey::from_secret_bytes(bytes(key)).unwrap();
-    let signature =
-        secp256k1::ecdsa::RecoverableSignature::sign_ecdsa_recoverable(secp256k1::Message::from_digest(digest), &key);
+    let signature = secp256k1::ecdsa::RecoverableSignature::sign_ecdsa_recoverable(
+        secp256k1::Message::from_digest(digest),
+        &key,
+    );
     let (id, rs) = signature.serialize_compact();
     let signature = [&rs[..], &[27 + id.to_u8()]].concat();
     assert!(EcdsaSignature::read(&signature).is_ok());
@@ -75,7 +77,11 @@ fn wallet(world: &World, salt: u64, deploy: bool) -> String {
 }
 
 fn create(salt: u64) -> String {
-    format!("0x{}{:0>64}{salt:064x}", selector("createWallet(address,uint256)"), &accounts()[PAYER].address[2..])
+    format!(
+        "0x{}{:0>64}{salt:064x}",
+        selector("createWallet(address,uint256)"),
+        &accounts()[PAYER].address[2..]
+    )
 }
 
 fn selector(signature: &str) -> String {
@@ -106,7 +112,11 @@ async fn rude_wallets_are_refused_and_yes_men_without_money_too() {
     world.chain.mint(RUDE, 1000).unwrap();
     let open = open(&world);
     for (mode, signature) in [(0, "0x01"), (1, "0x01"), (2, "0x01"), (3, "0x01"), (4, "0x01"), (2, "0x")] {
-        world.transact(accounts()[9].address, RUDE, &format!("0x{}{mode:064x}", selector("setMode(uint256)")));
+        world.transact(
+            accounts()[9].address,
+            RUDE,
+            &format!("0x{}{mode:064x}", selector("setMode(uint256)")),
+        );
         let payment = from(&world, RUDE, &option(1000), signature);
         assert_eq!(verify_refusal(&open, &payment).await, RejectReason::WrongSignature, "{mode}");
         assert!(!settle_refusal(&open, &payment).await.1, "{mode}");
@@ -175,7 +185,8 @@ async fn a_wallet_that_does_not_exist_yet_needs_an_allowed_factory() {
     settle(&allowed, &payment).await;
     assert_eq!(world.received(), 1000);
     // Now it exists: the wrapper is taken off.
-    let mut payload = signed(&world, &wallet, &option, accounts()[PAYER].key).presented.payment.scheme_payload().clone();
+    let mut payload =
+        signed(&world, &wallet, &option, accounts()[PAYER].key).presented.payment.scheme_payload().clone();
     let inner = payload["signature"].as_str().unwrap().to_owned();
     payload["signature"] = wrapped(WALLETS, &create(7), &inner).into();
     let again = payment_with(&option, payload);

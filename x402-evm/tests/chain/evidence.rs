@@ -61,10 +61,13 @@ pub(crate) fn cancel(world: &World, payment: &Payment) {
 
 fn transfer_call(payment: &Payment) -> String {
     let m = message(payment);
-    let words: String = [m.value, m.valid_after, m.valid_before].iter().map(|n| format!("{n:064x}")).collect();
+    let words: String =
+        [m.value, m.valid_after, m.valid_before].iter().map(|n| format!("{n:064x}")).collect();
     format!(
         "{}{:0>64}{:0>64}{words}{}{:064x}{}",
-        selector("transferWithAuthorization(address,address,uint256,uint256,uint256,bytes32,uint8,bytes32,bytes32)"),
+        selector(
+            "transferWithAuthorization(address,address,uint256,uint256,uint256,bytes32,uint8,bytes32,bytes32)"
+        ),
         hex(m.from.as_bytes()),
         hex(m.to.as_bytes()),
         hex(&m.nonce),
@@ -80,7 +83,10 @@ async fn an_unused_authorization_is_open_until_the_chain_is_past_its_end() {
     let witness = witness(&world);
     assert!(matches!(witness.evidence(&payment).await.unwrap(), Evidence::StillPossible));
     world.chain.advance_time(110).unwrap();
-    assert!(matches!(witness.evidence(&payment).await.unwrap(), Evidence::StillPossible), "a reorganisation may come");
+    assert!(
+        matches!(witness.evidence(&payment).await.unwrap(), Evidence::StillPossible),
+        "a reorganisation may come"
+    );
     world.chain.advance_time(30).unwrap();
     let evidence = witness.evidence(&payment).await.unwrap();
     assert!(matches!(&evidence, Evidence::Dead(reason) if reason.is_dead()), "{evidence:?}");
@@ -88,7 +94,10 @@ async fn an_unused_authorization_is_open_until_the_chain_is_past_its_end() {
     let careful = EvmWitness::new(world.chain.url()).unwrap().confirmations(3);
     assert!(matches!(careful.evidence(&payment).await.unwrap(), Evidence::StillPossible));
     world.chain.mine(2).unwrap();
-    assert!(matches!(careful.evidence(&payment).await.unwrap(), Evidence::Dead(RejectReason::Expired { .. })));
+    assert!(matches!(
+        careful.evidence(&payment).await.unwrap(),
+        Evidence::Dead(RejectReason::Expired { .. })
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use devchain::accounts;
 use serde_json::json;
-use x402_core::{
-    facilitator::{Facilitator, SettleError},
-};
+use x402_core::facilitator::{Facilitator, SettleError};
 
 use crate::{
     proxy::{Fault, Proxy},
@@ -53,18 +51,23 @@ async fn sixty_four_at_once_survive_a_block_every_second() {
 async fn a_stuck_settlement_is_waited_for_and_replaced_at_a_higher_fee() {
     let world = World::start();
     world.chain.set_automine(false).unwrap();
-    let facilitator =
-        world.facilitator().receipt_timeout(Duration::from_millis(500)).stuck_after(Duration::from_millis(1200));
+    let facilitator = world
+        .facilitator()
+        .receipt_timeout(Duration::from_millis(500))
+        .stuck_after(Duration::from_millis(1200));
     let payment = world.payment(1000);
-    let Err(SettleError::Unresolved { transaction: Some(first), .. }) = facilitator.settle(&payment).await else {
+    let Err(SettleError::Unresolved { transaction: Some(first), .. }) = facilitator.settle(&payment).await
+    else {
         panic!("not unresolved")
     };
-    let Err(SettleError::Unresolved { transaction: Some(same), .. }) = facilitator.settle(&payment).await else {
+    let Err(SettleError::Unresolved { transaction: Some(same), .. }) = facilitator.settle(&payment).await
+    else {
         panic!("not unresolved")
     };
     assert_eq!(first, same, "the same settlement is waited for");
     tokio::time::sleep(Duration::from_millis(2500)).await;
-    let Err(SettleError::Unresolved { transaction: Some(raised), .. }) = facilitator.settle(&payment).await else {
+    let Err(SettleError::Unresolved { transaction: Some(raised), .. }) = facilitator.settle(&payment).await
+    else {
         panic!("not unresolved")
     };
     assert_ne!(first, raised, "the fee was raised");
@@ -111,12 +114,11 @@ async fn a_refused_transaction_leaves_no_hole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hole_left_by_a_lost_transaction_is_closed() {
+async fn two_transactions_the_pool_forgot_are_sent_again_in_order() {
     let world = World::start();
     world.chain.set_automine(false).unwrap();
     let facilitator = world.facilitator().stuck_after(Duration::from_millis(500));
-    // Two wait; the pool loses both, and only the second settlement's process part lives on: the first one's
-    // nonce belongs to a payment that was settled elsewhere meanwhile.
+    // Two wait, and the pool loses both.
     let first = tokio::spawn({
         let (facilitator, payment) = (facilitator.clone(), world.payment(1));
         async move { settle(&facilitator, &payment).await }
@@ -131,6 +133,34 @@ async fn a_hole_left_by_a_lost_transaction_is_closed() {
     world.chain.set_automine(true).unwrap();
     let _ = tokio::join!(first, second);
     assert_eq!((world.received(), world.gas_account_nonce()), (3, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stuck_transaction_of_an_earlier_process_is_cleared_out_of_the_way() {
+    let world = World::start();
+    let gas = accounts()[GAS].address;
+    world.chain.set_automine(false).unwrap();
+    // Far too cheap for any block to come; and after it a nonce is left out.
+    let stuck = |nonce: &str| {
+        let transaction = json!([{
+            "from": gas, "to": gas, "nonce": nonce, "gas": "0x5208", "maxFeePerGas": "0x77359400",
+            "maxPriorityFeePerGas": "0x0",
+        }]);
+        world.chain.rpc("eth_sendTransaction", transaction).unwrap();
+    };
+    stuck("0x0");
+    let facilitator = world.facilitator().stuck_after(Duration::from_millis(500));
+    let settling = tokio::spawn({
+        let (facilitator, payment) = (facilitator.clone(), world.payment(1));
+        async move { settle(&facilitator, &payment).await }
+    });
+    tokio::time::sleep(Duration::from_millis(2000)).await;
+    let pool = world.chain.rpc("txpool_content", json!([])).unwrap();
+    let waiting = &pool["pending"].as_object().unwrap().values().next().unwrap()["0"];
+    assert_ne!(waiting["maxPriorityFeePerGas"], "0x0", "replaced: {pool}");
+    world.chain.mine(1).unwrap();
+    settling.await.unwrap();
+    assert_eq!((world.received(), world.gas_account_nonce()), (1, 2));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,6 +189,8 @@ async fn nothing_is_sent_above_the_fee_limit() {
     let world = World::start();
     let payment = world.payment(1);
     let refused = world.facilitator().max_fee_per_gas(1).settle(&payment).await.unwrap_err();
-    assert!(matches!(&refused, SettleError::Unavailable(error) if error.to_string().contains("max_fee_per_gas")));
+    assert!(
+        matches!(&refused, SettleError::Unavailable(error) if error.to_string().contains("max_fee_per_gas"))
+    );
     settle(&world.facilitator().max_fee_per_gas(100_000_000_000), &payment).await;
 }

@@ -40,10 +40,7 @@ async fn every_mistake_is_named_with_what_to_do() {
 async fn decimals_must_be_those_of_the_price_table() {
     let world = World::start();
     // configure("", "", 18): the names fall back to the usual ones.
-    let configure = format!(
-        "0x{}{:064x}{:064x}{:064x}{:064x}{:064x}",
-        "70b67e72", 96, 128, 18, 0, 0
-    );
+    let configure = format!("0x{}{:064x}{:064x}{:064x}{:064x}{:064x}", "70b67e72", 96, 128, 18, 0, 0);
     let selector = {
         use sha3::{Digest, Keccak256};
         let hash = Keccak256::digest(b"configure(string,string,uint8)");

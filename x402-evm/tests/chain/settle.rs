@@ -29,7 +29,11 @@ async fn a_payment_is_settled_and_settling_again_tells_the_same() {
     assert_eq!(first.network.as_str(), "eip155:84532");
     assert_eq!(first.amount.to_string(), "1000");
     assert_eq!(settle(&facilitator, &payment).await, first, "from the journal");
-    assert_eq!(settle(&world.facilitator(), &payment).await, first, "from the chain, by one who does not know");
+    assert_eq!(
+        settle(&world.facilitator(), &payment).await,
+        first,
+        "from the chain, by one who does not know"
+    );
     assert_eq!((world.received(), transfers(&world), world.gas_account_nonce()), (1000, 1, 1));
 }
 
@@ -78,7 +82,9 @@ async fn confirmations_are_waited_for() {
     assert!(matches!(witness.evidence(&payment).await.unwrap(), Evidence::StillPossible));
     world.chain.mine(2).unwrap();
     let settlement = settling.await.unwrap();
-    assert!(matches!(witness.evidence(&payment).await.unwrap(), Evidence::Settled(same) if same == settlement));
+    assert!(
+        matches!(witness.evidence(&payment).await.unwrap(), Evidence::Settled(same) if same == settlement)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -128,7 +134,8 @@ async fn a_lost_answer_is_unresolved_and_the_witness_knows() {
     let payment = world.payment(1000);
     // The node gets the transaction; from then on nobody hears from it.
     proxy.inject(|method| (method == "eth_sendRawTransaction").then_some(Fault::DieAfterForwarding));
-    let Err(SettleError::Unresolved { transaction: Some(hash), .. }) = facilitator.settle(&payment).await else {
+    let Err(SettleError::Unresolved { transaction: Some(hash), .. }) = facilitator.settle(&payment).await
+    else {
         panic!("not unresolved")
     };
     let witness = x402_evm::EvmWitness::new(world.chain.url()).unwrap();

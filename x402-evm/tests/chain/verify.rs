@@ -12,7 +12,9 @@ use x402_core::{
 };
 use x402_evm::{AuthorizationWindow, ChainError, EvmSigner};
 
-use crate::world::{World, facilitator_at, option, option_of, payment_with, settle, settle_refusal, verify_refusal};
+use crate::world::{
+    World, facilitator_at, option, option_of, payment_with, settle, settle_refusal, verify_refusal,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_good_payment_verifies_and_nothing_is_sent() {
@@ -53,7 +55,9 @@ async fn the_window_needs_six_seconds_to_verify_and_three_to_settle() {
         if settles {
             settle(&facilitator, &payment).await;
         } else {
-            assert_eq!(settle_refusal(&facilitator, &payment).await, (expected, false));
+            let (reason, sent) = settle_refusal(&facilitator, &payment).await;
+            assert_eq!((reason.code(), sent), (expected.code(), false));
+            assert!(!reason.is_dead(), "the chain is not past it beyond doubt");
         }
     }
 }
@@ -119,14 +123,19 @@ async fn the_chain_is_asked_for_nonce_balance_and_a_simulation() {
 async fn an_asset_that_does_not_fit_is_our_fault_and_has_its_code() {
     let world = World::start();
     for (option, code) in [
-        (option_of("0x1111111111111111111111111111111111111111", "USDC", "2", 1), "asset_not_deployed_contract"),
+        (
+            option_of("0x1111111111111111111111111111111111111111", "USDC", "2", 1),
+            "asset_not_deployed_contract",
+        ),
         (option_of(TOKEN, "USD Coin", "2", 1), "invalid_exact_evm_token_name_mismatch"),
         (option_of(TOKEN, "USDC", "1", 1), "invalid_exact_evm_token_version_mismatch"),
         (option_of(devchain::MULTICALL, "USDC", "2", 1), "invalid_exact_evm_eip3009_not_supported"),
     ] {
         let payment = world.payment_in(&option, world.window(300));
         let facilitator = world.facilitator();
-        let Err(VerifyError::Unavailable(error)) = facilitator.verify(&payment).await else { panic!("{code}") };
+        let Err(VerifyError::Unavailable(error)) = facilitator.verify(&payment).await else {
+            panic!("{code}")
+        };
         assert!(
             matches!(error.downcast_ref(), Some(ChainError::Misconfigured { code: found, .. }) if *found == code),
             "{code}: {error}"
@@ -153,8 +162,8 @@ async fn both_dialects_are_supported_on_the_nodes_chain() {
     let world = World::start();
     let kinds = world.facilitator().supported().await.unwrap();
     let kinds: Vec<_> = kinds.iter().map(|kind| (kind.x402_version, &*kind.scheme, &*kind.network)).collect();
-    assert_eq!(kinds, [
-        (X402Version::V2, "exact", "eip155:84532"),
-        (X402Version::V1, "exact", "base-sepolia")
-    ]);
+    assert_eq!(
+        kinds,
+        [(X402Version::V2, "exact", "eip155:84532"), (X402Version::V1, "exact", "base-sepolia")]
+    );
 }

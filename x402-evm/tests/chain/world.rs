@@ -66,7 +66,9 @@ impl World {
 
     /// Transactions mined from the account that pays gas.
     pub(crate) fn gas_account_nonce(&self) -> u64 {
-        quantity(&self.chain.rpc("eth_getTransactionCount", json!([accounts()[GAS].address, "latest"])).unwrap())
+        quantity(
+            &self.chain.rpc("eth_getTransactionCount", json!([accounts()[GAS].address, "latest"])).unwrap(),
+        )
     }
 
     /// Sends a transaction from an unlocked account and waits for it; returns its hash.
