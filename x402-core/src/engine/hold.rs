@@ -12,7 +12,7 @@ use crate::{
 
 /// An order that is ours to work on.
 ///
-/// Dropped without [`Hold::end`], it reports what its holder left behind: nothing was charged, or a response to a
+/// Dropped without [`Hold::advance`] of a last event, it reports what its holder left behind: nothing was charged, or a response to a
 /// settled payment was lost. Should even that not arrive, the lease lapses.
 pub(super) struct Hold {
     store: Arc<dyn OrderStore>,

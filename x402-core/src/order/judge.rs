@@ -66,7 +66,7 @@ pub fn judge(order: &Order, presented: &Presentation<'_>) -> Verdict {
 /// The reason of an order whose handler failed as often as it may run unpaid.
 pub(super) const HANDLER_ERROR: &str = "handler_error";
 
-#[cfg(test)]
+#[cfg(all(test, feature = "memory"))]
 mod tests {
     use std::sync::Arc;
 

@@ -62,7 +62,7 @@ pub fn opening(existing: Option<&Order>, request: &OpenRequest, now: UnixSeconds
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "memory"))]
 mod tests {
     use super::{DeliveryState as D, Opening::*, PaymentState as P, *};
     use crate::{order::OrderState, testing::store_contract::Payments};
