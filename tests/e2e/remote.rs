@@ -39,9 +39,13 @@ fn faults() -> Vec<Answer> {
             500,
             json!({ "success": false, "errorReason": "settlement_pending", "transaction": "", "network": "" }),
         ),
-        bytes("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"success\":true"),
-        bytes("HTTP/1.1 307 Moved\r\nLocation: http://127.0.0.1:9/settle\r\nContent-Length: 0\r\n\r\n"),
-        bytes("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>"),
+        bytes("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 500\r\n\r\n{\"success\":true"),
+        bytes(
+            "HTTP/1.1 307 Moved\r\nConnection: close\r\nLocation: http://127.0.0.1:9/settle\r\nContent-Length: 0\r\n\r\n",
+        ),
+        bytes(
+            "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>",
+        ),
         bytes("not HTTP"),
     ]
 }

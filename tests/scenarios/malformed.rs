@@ -52,7 +52,7 @@ fn unreadable_headers(framework: Framework) {
         (
             "duplicate key, deep inside",
             "payment_duplicate_key",
-            encoded(&json.replacen("\"nonce\"", "\"value\":\"1\",\"nonce\"", 1)),
+            encoded(&json.replacen("\"validBefore\"", "\"value\":\"1\",\"validBefore\"", 1)),
         ),
         (
             "no version",

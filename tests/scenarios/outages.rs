@@ -59,12 +59,14 @@ fn a_facilitator_that_babbles_is_503(framework: Framework) {
     let (server, payer) = Shop::through(&facilitator, framework);
     let request =
         Request::get("/exact").paying(&payer.v1(&Challenge::of(&server.send(&Request::get("/exact")))));
-    let html = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>".to_vec();
+    let html =
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>"
+            .to_vec();
     let cut =
-        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"isValid\":true"
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"isValid\":true"
             .to_vec();
     let elsewhere =
-        b"HTTP/1.1 307 Moved\r\nLocation: http://127.0.0.1:9/verify\r\nContent-Length: 0\r\n\r\n".to_vec();
+        b"HTTP/1.1 307 Moved\r\nConnection: close\r\nLocation: http://127.0.0.1:9/verify\r\nContent-Length: 0\r\n\r\n".to_vec();
     for answer in [
         Answer::Json(200, serde_json::json!({ "isValid": "true" })),
         Answer::Json(200, serde_json::json!({ "isValid": 1 })),

@@ -1,7 +1,9 @@
 //! Settlements that fail, or whose outcome nobody knows: nothing protected leaves, and nobody is asked to pay twice.
 
+use std::{thread, time::Duration};
+
 use x402_tests::{
-    Answer, Books, Challenge, Framework, Request, Response, ScriptedFacilitator, Shop, Window, paid_runs,
+    Answer, Books, Challenge, Framework, Request, Response, ScriptedFacilitator, Shop, Window, now, paid_runs,
 };
 
 through_every_adapter!(
@@ -45,10 +47,19 @@ fn failed_and_alive_gets_no_challenge(framework: Framework) {
 
 fn failed_and_dead_gets_a_challenge(framework: Framework) {
     let shop = Shop::open(framework);
-    let challenge = shop.ask("/slow?ms=9000");
-    let payment = shop.payer.v2_within(&challenge, Window::seconds(8));
-    let request = Request::get("/slow?ms=9000").paying(&payment);
-    let response = shop.send(&request);
+    let challenge = shop.ask("/slow?ms=9500");
+    let window = Window::seconds(8);
+    let request = Request::get("/slow?ms=9500").paying(&shop.payer.v2_within(&challenge, window));
+    let response = thread::scope(|scope| {
+        let sent = scope.spawn(|| shop.send(&request));
+        while now() <= window.valid_before {
+            thread::sleep(Duration::from_millis(50)); // the clock is the chain's own
+        }
+        // Only a block after its end proves that an authorization is dead.
+        shop.chain.mine(2).unwrap();
+        sent.join().unwrap()
+    });
+    assert_eq!(response.status, 402, "{}", response.text());
     assert_withheld(&response);
     assert_eq!(response.receipt()["success"], false);
     let fresh = Challenge::of(&response);

@@ -208,7 +208,7 @@ fn spawn(
         .env("FRAMEWORK", framework.to_string())
         .env("DELIVERY_LOG", folder.log())
         .env("RUST_LOG", env::var("RUST_LOG").unwrap_or_else(|_| "info".into()))
-        .env("RUST_BACKTRACE", "0")
+        .env("NO_COLOR", "1")
         .envs(environment.0.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
