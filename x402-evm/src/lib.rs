@@ -51,20 +51,17 @@
 //!   what it led to; money moves once.
 //! - One gas account carries any number of settlements at once: no nonce is used twice or left out, and a stuck
 //!   transaction is replaced at a higher fee.
-//! - Contract accounts (ERC-1271, EIP-7702, ERC-6492) pay only where [`ContractAccounts`] lets them.
+//! - Contract accounts (ERC-1271, EIP-7702, ERC-6492) pay only where `ContractAccounts` lets them.
 //!
 //! Give every process a gas account of its own, holding no more coins than it should be able to lose.
 //!
 //! # Features
 //! `secp256k1` (default) recovers signers with libsecp256k1, `k256` in pure Rust; one of the two is needed.
-#![cfg_attr(
-    not(feature = "rpc"),
-    doc = "\n[`ContractAccounts`]: https://docs.rs/x402-evm/latest/x402_evm/struct.ContractAccounts.html"
-)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod curve;
 mod exact;
+#[cfg(any(feature = "signer", test))]
 mod hex;
 mod network;
 mod recover;

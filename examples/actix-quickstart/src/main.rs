@@ -9,7 +9,12 @@
 //! and ask for `/weather/oslo`. Payments are settled by the facilitator at `X402_FACILITATOR_URL`, or by the public one
 //! for test networks; or by this process, if `RPC_URL` names a node and `SIGNER_KEY` a key with money for gas.
 
-use std::{env, error::Error, net::TcpListener};
+use std::{
+    env,
+    error::Error,
+    io::{self, IsTerminal as _},
+    net::TcpListener,
+};
 
 use actix_web::{
     App, HttpServer,
@@ -17,13 +22,17 @@ use actix_web::{
     dev::{ServiceFactory, ServiceRequest, ServiceResponse},
     get, web,
 };
+use tracing_subscriber::EnvFilter;
 use x402_actix::{ConfigError, Engine, PaidContext, Paywall, Prices};
 use x402_evm::{EvmFacilitator, GasKey};
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let filter = tracing_subscriber::EnvFilter::from_default_env();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::from_default_env())
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
 
     let listener = TcpListener::bind(("127.0.0.1", port()?))?;
     let url = format!("http://{}", listener.local_addr()?);

@@ -9,17 +9,25 @@
 //! and ask for `/weather/oslo`. Payments are settled by the facilitator at `X402_FACILITATOR_URL`, or by the public one
 //! for test networks; or by this process, if `RPC_URL` names a node and `SIGNER_KEY` a key with money for gas.
 
-use std::{env, error::Error};
+use std::{
+    env,
+    error::Error,
+    io::{self, IsTerminal as _},
+};
 
 use axum::{Router, extract::Path, routing::get};
 use tokio::net::TcpListener;
+use tracing_subscriber::EnvFilter;
 use x402_axum::{ConfigError, Engine, PaidContext, Paywall, Prices};
 use x402_evm::{EvmFacilitator, GasKey};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let filter = tracing_subscriber::EnvFilter::from_default_env();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::from_default_env())
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
 
     let listener = TcpListener::bind(("127.0.0.1", port()?)).await?;
     let url = format!("http://{}", listener.local_addr()?);
@@ -48,10 +56,7 @@ async fn paywall(prices: Prices) -> Result<Paywall, Box<dyn Error>> {
 }
 
 fn app(paywall: Paywall) -> Router {
-    Router::new()
-        .route("/weather/{city}", get(weather))
-        .route("/health", get(async || "ok"))
-        .layer(paywall)
+    Router::new().route("/weather/{city}", get(weather)).route("/health", get(async || "ok")).layer(paywall)
 }
 
 async fn weather(Path(city): Path<String>, paid: PaidContext) -> String {

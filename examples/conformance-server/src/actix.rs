@@ -21,14 +21,19 @@ use crate::{
 };
 
 /// Serves until the process is asked to end.
-pub(crate) async fn serve(engine: Engine, handlers: Arc<Handlers>, listener: TcpListener) -> Result<(), BoxError> {
+pub(crate) async fn serve(
+    engine: Engine,
+    handlers: Arc<Handlers>,
+    listener: TcpListener,
+) -> Result<(), BoxError> {
     let paywall = Paywall::from(engine);
     let handlers = Data::from(handlers);
     let server = HttpServer::new(move || {
         let app = App::new().wrap(paywall.clone()).app_data(Data::clone(&handlers));
         Route::ALL.into_iter().fold(app, |app, route| app.service(resource(route)))
     });
-    let server = server.workers(WORKERS).shutdown_timeout(GRACE_SECONDS).disable_signals().listen(listener)?.run();
+    let server =
+        server.workers(WORKERS).shutdown_timeout(GRACE_SECONDS).disable_signals().listen(listener)?.run();
     let handle = server.handle();
     tokio::spawn(async move {
         shutdown().await;
@@ -39,7 +44,10 @@ pub(crate) async fn serve(engine: Engine, handlers: Arc<Handlers>, listener: Tcp
 }
 
 fn resource(route: Route) -> Resource {
-    let handler = move |handlers: Data<Handlers>, request: HttpRequest, paid: Option<PaidContext>, body: Bytes| async move {
+    let handler = move |handlers: Data<Handlers>,
+                        request: HttpRequest,
+                        paid: Option<PaidContext>,
+                        body: Bytes| async move {
         let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
         let call = Call {
             route,

@@ -24,7 +24,11 @@ use crate::{
 };
 
 /// Serves until the process is asked to end.
-pub(crate) async fn serve(engine: Engine, handlers: Arc<Handlers>, listener: TcpListener) -> Result<(), BoxError> {
+pub(crate) async fn serve(
+    engine: Engine,
+    handlers: Arc<Handlers>,
+    listener: TcpListener,
+) -> Result<(), BoxError> {
     let app = app(engine, handlers).into_make_service_with_connect_info::<SocketAddr>();
     let listener = tokio::net::TcpListener::from_std(listener)?;
     axum::serve(listener, app).with_graceful_shutdown(shutdown()).await?;
@@ -32,7 +36,8 @@ pub(crate) async fn serve(engine: Engine, handlers: Arc<Handlers>, listener: Tcp
 }
 
 fn app(engine: Engine, handlers: Arc<Handlers>) -> Router {
-    let routes = Route::ALL.into_iter().fold(Router::new(), |router, route| router.route(route.path(), method(route)));
+    let routes =
+        Route::ALL.into_iter().fold(Router::new(), |router, route| router.route(route.path(), method(route)));
     routes.layer(Paywall::from(engine)).with_state(handlers)
 }
 

@@ -2,7 +2,9 @@
 
 use std::{env, error::Error, fmt, path::PathBuf};
 
-use x402_core::{Engine, EngineBuilder, SettleTiming, error::ConfigError, facilitator::HttpFacilitator, quote::QuoteKey};
+use x402_core::{
+    Engine, EngineBuilder, SettleTiming, error::ConfigError, facilitator::HttpFacilitator, quote::QuoteKey,
+};
 use x402_evm::{EvmFacilitator, GasKey};
 
 use crate::routes;
@@ -45,16 +47,24 @@ impl Config {
                 None | Some("axum") => Framework::Axum,
                 Some("tower") => Framework::Tower,
                 Some("actix") => Framework::Actix,
-                Some(other) => return Err(Mistake::new("FRAMEWORK", format!("is {other:?}, wanted axum, tower or actix"))),
+                Some(other) => {
+                    return Err(Mistake::new(
+                        "FRAMEWORK",
+                        format!("is {other:?}, wanted axum, tower or actix"),
+                    ));
+                }
             },
             delivery_log: read("DELIVERY_LOG")?.map(PathBuf::from),
             origin: read("ORIGIN")?,
-            pay_to: read("PAY_TO")?.ok_or_else(|| Mistake::new("PAY_TO", "is missing: the address that is paid"))?,
+            pay_to: read("PAY_TO")?
+                .ok_or_else(|| Mistake::new("PAY_TO", "is missing: the address that is paid"))?,
             settler: Settler::from_env()?,
             settle: match read("SETTLE")?.as_deref() {
                 None | Some("after") => SettleTiming::AfterHandler,
                 Some("before") => SettleTiming::BeforeHandler,
-                Some(other) => return Err(Mistake::new("SETTLE", format!("is {other:?}, wanted after or before"))),
+                Some(other) => {
+                    return Err(Mistake::new("SETTLE", format!("is {other:?}, wanted after or before")));
+                }
             },
             quote_key: read("QUOTE_KEY")?
                 .map(|text| QuoteKey::from_hex(&text))
@@ -73,13 +83,15 @@ impl Config {
         }
         match self.settler {
             Settler::Node { url, gas_key } => {
-                let facilitator = EvmFacilitator::new(&url, gas_key).map_err(|error| Mistake::new("RPC_URL", error))?;
+                let facilitator =
+                    EvmFacilitator::new(&url, gas_key).map_err(|error| Mistake::new("RPC_URL", error))?;
                 let engine = build(builder.facilitator(facilitator))?;
                 engine.preflight().await.map_err(|error| Mistake::new("RPC_URL", error))?;
                 Ok(engine)
             }
             Settler::Facilitator(url) => {
-                let facilitator = HttpFacilitator::new(&url).map_err(|error| Mistake::new("FACILITATOR_URL", error))?;
+                let facilitator =
+                    HttpFacilitator::new(&url).map_err(|error| Mistake::new("FACILITATOR_URL", error))?;
                 let engine = build(builder.facilitator(facilitator))?;
                 // One that comes up later than we do is no mistake.
                 if let Err(error) = engine.preflight().await {
@@ -95,11 +107,14 @@ impl Settler {
     fn from_env() -> Result<Self, Mistake> {
         match (read("RPC_URL")?, read("FACILITATOR_URL")?) {
             (Some(url), None) => {
-                let gas_key = GasKey::from_env("SIGNER_KEY").map_err(|error| Mistake::new("SIGNER_KEY", error))?;
+                let gas_key =
+                    GasKey::from_env("SIGNER_KEY").map_err(|error| Mistake::new("SIGNER_KEY", error))?;
                 Ok(Self::Node { url, gas_key })
             }
             (None, Some(url)) => Ok(Self::Facilitator(url)),
-            (Some(_), Some(_)) => Err(Mistake::new("FACILITATOR_URL", "is set beside RPC_URL: settle in one way")),
+            (Some(_), Some(_)) => {
+                Err(Mistake::new("FACILITATOR_URL", "is set beside RPC_URL: settle in one way"))
+            }
             (None, None) => {
                 Err(Mistake::new("RPC_URL", "is missing: set it and SIGNER_KEY, or set FACILITATOR_URL"))
             }

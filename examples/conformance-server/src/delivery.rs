@@ -16,7 +16,8 @@ pub(crate) struct DeliveryLog {
 impl DeliveryLog {
     pub(crate) fn open(path: &Path) -> Result<Self, String> {
         let file = OpenOptions::new().create(true).append(true).open(path);
-        let file = file.map_err(|error| format!("DELIVERY_LOG: cannot append to {}: {error}", path.display()))?;
+        let file =
+            file.map_err(|error| format!("DELIVERY_LOG: cannot append to {}: {error}", path.display()))?;
         Ok(Self { file: Arc::new(Mutex::new(file)) })
     }
 

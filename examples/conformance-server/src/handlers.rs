@@ -66,7 +66,8 @@ impl Handlers {
 
     fn stats(&self) -> Answer {
         let count = |route: Route| Value::from(self.runs[route as usize].load(Ordering::Relaxed));
-        let runs: Map<_, _> = Route::ALL.into_iter().map(|route| (route.name().to_owned(), count(route))).collect();
+        let runs: Map<_, _> =
+            Route::ALL.into_iter().map(|route| (route.name().to_owned(), count(route))).collect();
         Answer::typed(200, "application/json", Value::from(runs).to_string())
     }
 }

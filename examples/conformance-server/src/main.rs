@@ -25,7 +25,13 @@ mod handlers;
 mod routes;
 mod tower;
 
-use std::{error::Error, net::TcpListener, process::ExitCode, sync::Arc};
+use std::{
+    error::Error,
+    io::{self, IsTerminal as _},
+    net::TcpListener,
+    process::ExitCode,
+    sync::Arc,
+};
 
 use tracing_subscriber::EnvFilter;
 use x402_core::Engine;
@@ -40,7 +46,11 @@ type BoxError = Box<dyn Error + Send + Sync>;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_env_filter(EnvFilter::from_default_env()).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::from_default_env())
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -23,7 +23,11 @@ use crate::{
 };
 
 /// Serves until the process is asked to end.
-pub(crate) async fn serve(engine: Engine, handlers: Arc<Handlers>, listener: TcpListener) -> Result<(), BoxError> {
+pub(crate) async fn serve(
+    engine: Engine,
+    handlers: Arc<Handlers>,
+    listener: TcpListener,
+) -> Result<(), BoxError> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let paywall = Paywall::from(engine);
     let routes = Arc::new(routes()?);

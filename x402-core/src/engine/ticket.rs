@@ -95,15 +95,18 @@ impl Ticket {
         }
         let response = kept_response(&engine, &claim, outcome).map(Arc::new);
         if order.is_settled() {
-            if let Some(response) = response {
-                let ready = Event::ResponseReady { response };
-                *order = hold.advance(ready).await.map_err(|error| store_failed(&error))?;
+            match response {
+                Some(response) => {
+                    let ready = Event::ResponseReady { response };
+                    *order = hold.advance(ready).await.map_err(|error| store_failed(&error))?;
+                }
+                None => hold.confirm().await.map_err(|error| store_failed(&error))?,
             }
         } else {
             // Durable before money can move.
             let started = Event::SettleStarted { response };
             hold.advance(started).await.map_err(|error| store_failed(&error))?;
-            *order = engine.settle_held(&claim, &mut hold).await.inspect_err(|_| ended("unsettled"))?;
+            *order = engine.settle_held(&claim, &mut hold).await?;
         }
         hold.if_dropped(IfDropped::Undelivered);
         ended("settled");

@@ -11,7 +11,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use alloy_consensus::{SignableTransaction, TxEip1559};
 use alloy_primitives::{B256, Signature, TxKind};
 use tokio::time::timeout;
-use x402_core::{facilitator::BoxFuture, scheme::PaymentKey};
+use x402_core::scheme::PaymentKey;
 
 pub use self::journal::{FileJournal, Journal, JournalEntry, MemoryJournal};
 pub(crate) use self::watch::{Fate, Patience};
@@ -151,20 +151,17 @@ impl Sent {
 
 impl Errand {
     /// Writes down what is about to be sent, off the runtime's threads: journals may wait for a disk.
-    fn note(&self, signed: &Signed, account_nonce: u64) -> BoxFuture<'static, Result<(), ChainError>> {
+    async fn note(&self, signed: &Signed, account_nonce: u64) -> Result<(), ChainError> {
         let entry = JournalEntry { payment: self.payment, transaction: signed.hash.0, account_nonce };
         let journal = Arc::clone(&self.journal);
-        let noted = tokio::task::spawn_blocking(move || journal.note(&entry));
-        Box::pin(async move {
-            match noted.await {
-                Ok(Ok(())) => Ok(()),
-                Ok(Err(error)) => {
-                    tracing::error!(%error, "journal cannot be written");
-                    Err(ChainError::Local("journal cannot be written"))
-                }
-                Err(_) => Err(ChainError::Local("journal failed")),
+        match tokio::task::spawn_blocking(move || journal.note(&entry)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "journal cannot be written");
+                Err(ChainError::Local("journal cannot be written"))
             }
-        })
+            Err(_) => Err(ChainError::Local("journal failed")),
+        }
     }
 }
 

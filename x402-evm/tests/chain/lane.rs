@@ -8,7 +8,7 @@ use x402_core::facilitator::{Facilitator, SettleError};
 
 use crate::{
     proxy::{Fault, Proxy},
-    world::{GAS, PAY_TO, World, facilitator_at, settle},
+    world::{GAS, PAY_TO, World, facilitator_at, settle, until},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,10 +51,8 @@ async fn sixty_four_at_once_survive_a_block_every_second() {
 async fn a_stuck_settlement_is_waited_for_and_replaced_at_a_higher_fee() {
     let world = World::start();
     world.chain.set_automine(false).unwrap();
-    let facilitator = world
-        .facilitator()
-        .receipt_timeout(Duration::from_millis(500))
-        .stuck_after(Duration::from_millis(1200));
+    let facilitator =
+        world.facilitator().receipt_timeout(Duration::from_millis(500)).stuck_after(Duration::from_secs(3));
     let payment = world.payment(1000);
     let Err(SettleError::Unresolved { transaction: Some(first), .. }) = facilitator.settle(&payment).await
     else {
@@ -65,15 +63,16 @@ async fn a_stuck_settlement_is_waited_for_and_replaced_at_a_higher_fee() {
         panic!("not unresolved")
     };
     assert_eq!(first, same, "the same settlement is waited for");
-    tokio::time::sleep(Duration::from_millis(2500)).await;
-    let Err(SettleError::Unresolved { transaction: Some(raised), .. }) = facilitator.settle(&payment).await
-    else {
-        panic!("not unresolved")
-    };
-    assert_ne!(first, raised, "the fee was raised");
+    loop {
+        match facilitator.settle(&payment).await {
+            Err(SettleError::Unresolved { transaction: Some(raised), .. }) if raised != first => break,
+            Err(SettleError::Unresolved { .. }) => {}
+            other => panic!("{other:?}"),
+        }
+    }
     world.chain.mine(1).unwrap();
-    let settlement = settle(&facilitator, &payment).await;
-    assert_ne!(settlement.transaction, first);
+    let patient = facilitator.clone().receipt_timeout(Duration::from_secs(30));
+    assert_ne!(settle(&patient, &payment).await.transaction, first);
     assert_eq!((world.received(), world.gas_account_nonce()), (1000, 1));
     assert_eq!(world.chain.transfers_to(PAY_TO).unwrap(), 1);
 }
@@ -88,7 +87,7 @@ async fn a_transaction_the_pool_forgot_is_sent_again() {
         let (facilitator, payment) = (facilitator.clone(), payment.clone());
         async move { settle(&facilitator, &payment).await }
     });
-    tokio::time::sleep(Duration::from_millis(400)).await;
+    until(|| world.waiting() == 1).await;
     world.chain.rpc("anvil_dropAllTransactions", json!([])).unwrap();
     world.chain.set_automine(true).unwrap();
     settling.await.unwrap();
@@ -123,12 +122,12 @@ async fn two_transactions_the_pool_forgot_are_sent_again_in_order() {
         let (facilitator, payment) = (facilitator.clone(), world.payment(1));
         async move { settle(&facilitator, &payment).await }
     });
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    until(|| world.waiting() == 1).await;
     let second = tokio::spawn({
         let (facilitator, payment) = (facilitator.clone(), world.payment(2));
         async move { settle(&facilitator, &payment).await }
     });
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    until(|| world.waiting() == 2).await;
     world.chain.rpc("anvil_dropAllTransactions", json!([])).unwrap();
     world.chain.set_automine(true).unwrap();
     let _ = tokio::join!(first, second);
@@ -154,10 +153,12 @@ async fn a_stuck_transaction_of_an_earlier_process_is_cleared_out_of_the_way() {
         let (facilitator, payment) = (facilitator.clone(), world.payment(1));
         async move { settle(&facilitator, &payment).await }
     });
-    tokio::time::sleep(Duration::from_millis(2000)).await;
-    let pool = world.chain.rpc("txpool_content", json!([])).unwrap();
-    let waiting = &pool["pending"].as_object().unwrap().values().next().unwrap()["0"];
-    assert_ne!(waiting["maxPriorityFeePerGas"], "0x0", "replaced: {pool}");
+    until(|| {
+        let pool = world.chain.rpc("txpool_content", json!([])).unwrap();
+        let waiting = &pool["pending"].as_object().unwrap().values().next().unwrap();
+        waiting["0"]["maxPriorityFeePerGas"] != "0x0" && waiting.get("1").is_some()
+    })
+    .await;
     world.chain.mine(1).unwrap();
     settling.await.unwrap();
     assert_eq!((world.received(), world.gas_account_nonce()), (1, 2));

@@ -12,7 +12,7 @@ use x402_evm::{EvmFacilitator, FileJournal};
 
 use crate::{
     proxy::{Fault, Proxy},
-    world::{PAY_TO, World, facilitator_at, gas_key, settle, settle_refusal},
+    world::{PAY_TO, World, facilitator_at, gas_key, settle, settle_refusal, until},
 };
 
 fn transfers(world: &World) -> usize {
@@ -88,6 +88,26 @@ async fn confirmations_are_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reorganisation_before_the_confirmations_is_noticed_and_made_good() {
+    let world = World::start();
+    let facilitator = world.facilitator().confirmations(2).stuck_after(Duration::from_millis(300));
+    let payment = world.payment(1000);
+    let settling = tokio::spawn({
+        let (facilitator, payment) = (facilitator.clone(), payment.clone());
+        async move { settle(&facilitator, &payment).await }
+    });
+    until(|| world.received() == 1000).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    world.chain.rpc("anvil_rollback", json!([1])).unwrap();
+    assert_eq!(world.received(), 0, "the block is gone");
+    until(|| world.received() == 1000).await;
+    assert!(!settling.is_finished());
+    world.chain.mine(1).unwrap();
+    settling.await.unwrap();
+    assert_eq!((world.received(), transfers(&world), world.gas_account_nonce()), (1000, 1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn somebody_else_submitting_first_still_pays_us() {
     let world = World::start();
     let facilitator = world.facilitator();
@@ -105,8 +125,8 @@ async fn somebody_else_submitting_first_still_pays_us() {
         tokio::spawn(async move { facilitator.settle(&payment).await })
     };
     let ours = settling(&facilitator, &payment);
-    tokio::time::sleep(Duration::from_millis(700)).await;
-    bribe(&world, &payment);
+    until(|| world.waiting() == 1).await;
+    bribe(&world);
     world.chain.mine(1).unwrap();
     let settlement = ours.await.unwrap().unwrap();
     assert_eq!((world.received(), transfers(&world), world.gas_account_nonce()), (1500, 2, 1));
@@ -115,7 +135,7 @@ async fn somebody_else_submitting_first_still_pays_us() {
 }
 
 /// Sends what waits in the pool once more, from another account and for a much higher tip.
-fn bribe(world: &World, _: &Payment) {
+fn bribe(world: &World) {
     let pool = world.chain.rpc("txpool_content", json!([])).unwrap();
     let waiting = pool["pending"].as_object().unwrap().values().next().unwrap().as_object().unwrap();
     let data = waiting.values().next().unwrap()["input"].clone();

@@ -71,6 +71,11 @@ impl World {
         )
     }
 
+    /// Transactions that wait for a block.
+    pub(crate) fn waiting(&self) -> u64 {
+        quantity(&self.chain.rpc("txpool_status", json!([])).unwrap()["pending"])
+    }
+
     /// Sends a transaction from an unlocked account and waits for it; returns its hash.
     pub(crate) fn transact(&self, from: &str, to: &str, data: &str) -> String {
         let transaction = json!([{ "from": from, "to": to, "data": data, "gas": "0x4c4b40" }]);
@@ -99,6 +104,15 @@ impl Clock for StoppedClock {
 
 pub(crate) fn facilitator_at(url: &str) -> EvmFacilitator {
     EvmFacilitator::new(url, gas_key(GAS)).unwrap()
+}
+
+/// Waits, as long as a busy machine needs, for what must come.
+pub(crate) async fn until(mut come: impl FnMut() -> bool) {
+    let limit = std::time::Instant::now() + Duration::from_secs(30);
+    while !come() {
+        assert!(std::time::Instant::now() < limit, "did not come");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 pub(crate) fn gas_key(account: usize) -> GasKey {
