@@ -5,7 +5,6 @@ mod attacks;
 mod binding;
 mod dynamic;
 mod faults;
-mod logs;
 mod retries;
 mod settlement;
 mod simulation;

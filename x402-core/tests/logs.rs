@@ -1,4 +1,12 @@
-//! What the engine writes down, at the most verbose level.
+//! What the engine writes down, at the most verbose level. Alone in its program: other threads would decide, before the
+//! log is there, that nobody listens.
+
+#[allow(dead_code, reason = "shared with the tests of the engine")]
+#[path = "engine/faults.rs"]
+mod faults;
+#[allow(dead_code, reason = "shared with the tests of the engine")]
+#[path = "engine/support.rs"]
+mod support;
 
 use std::{
     fmt::{self, Write as _},
@@ -15,7 +23,7 @@ use x402_core::{
     testing::{SettleAnswer, VerifyAnswer},
 };
 
-use crate::{
+use self::{
     faults::{Fault, FaultyStore, Step},
     support::{Request, World},
 };
