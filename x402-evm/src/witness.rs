@@ -50,8 +50,8 @@ pub(crate) enum Finding {
     Unconfirmed,
     /// Unused, and over.
     Expired { valid_before: UnixSeconds, block_time: UnixSeconds },
-    /// Unused.
-    Open,
+    /// Unused as of this block, the newest that has the confirmations.
+    Open { block: u64 },
 }
 
 impl EvmWitness {
@@ -132,7 +132,8 @@ impl EvmWitness {
         let valid_before = seconds(message.valid_before);
         let block_time = UnixSeconds::new(safe.timestamp());
         let over = valid_before.after(EXPIRY_MARGIN) <= block_time;
-        Ok(if over { Finding::Expired { valid_before, block_time } } else { Finding::Open })
+        let block = safe.number();
+        Ok(if over { Finding::Expired { valid_before, block_time } } else { Finding::Open { block } })
     }
 
     /// Walks back in steps until the log is found or the time is reached before which it cannot matter.
@@ -198,7 +199,7 @@ impl Witness for EvmWitness {
                 Finding::Expired { valid_before, block_time } => {
                     Evidence::Dead(RejectReason::Expired { valid_before, now: block_time })
                 }
-                Finding::Unconfirmed | Finding::Open => Evidence::StillPossible,
+                Finding::Unconfirmed | Finding::Open { .. } => Evidence::StillPossible,
             })
         })
     }

@@ -20,7 +20,7 @@ use x402_core::{
 use self::{facts::Facts, flight::Flights};
 use crate::{
     contract_wallet::ContractAccounts,
-    error::ChainError,
+    error::{ChainError, Refusal},
     exact::ExactEvm,
     gas_key::GasKey,
     rpc::Rpc,
@@ -152,10 +152,13 @@ impl Facilitator for EvmFacilitator {
 
     fn settle<'a>(&'a self, payment: &'a Payment) -> BoxFuture<'a, Result<Settlement, SettleError>> {
         Box::pin(async move {
+            // Who joins a settlement is told of its success: so the terms of each caller are compared.
+            self.0.prepare(payment).map_err(Refusal::from)?;
             let inner = Arc::clone(&self.0);
-            let (key, payment) = (payment.authorization.key, payment.clone());
+            let presented = (payment.authorization.key, payment.authorization.digest);
+            let payment = payment.clone();
             let flight =
-                self.0.flights.join(key, |stage| async move { inner.settle(&payment, &stage).await });
+                self.0.flights.join(presented, |stage| async move { inner.settle(&payment, &stage).await });
             flight.outcome(self.0.options.receipt_timeout).await
         })
     }
