@@ -83,6 +83,23 @@ fn presented_again_while_the_settlement_is_pending_it_charges_once() {
 }
 
 #[test]
+fn asked_to_end_it_finishes_what_it_began() {
+    for framework in [Framework::Axum, Framework::Tower, Framework::Actix] {
+        let mut shop = Shop::open(framework);
+        let request = Request::get("/slow?ms=500").paying(&shop.payment_for("/slow?ms=500"));
+        let mut connection = Connection::open(shop.server.address()).unwrap();
+        connection.write(&request.bytes()).unwrap();
+        eventually("the handler runs", || shop.server.runs("GET /slow") == 1);
+        shop.server.ask_to_end();
+        let response = connection.response(false).unwrap();
+        assert_eq!(response.status, 200, "{framework}: {}", response.text());
+        assert_eq!(response.receipt()["success"], true, "{framework}");
+        assert!(shop.server.ended().success(), "{framework}");
+        assert_eq!(shop.transfers(), 1, "{framework}");
+    }
+}
+
+#[test]
 fn a_quote_outlives_a_restart_and_a_dialect_without_one_needs_none() {
     let mut shop = Shop::open(Framework::Axum);
     let challenge = shop.ask("/exact");
