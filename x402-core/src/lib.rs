@@ -13,6 +13,8 @@ mod reply;
 pub mod scheme;
 pub mod telemetry;
 mod terms;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;
 mod timing;
 pub mod wire;

@@ -1,0 +1,56 @@
+//! Signatures that anybody can make and check: the shape of real ones, without a curve.
+
+use sha2::{Digest, Sha256};
+
+use crate::{
+    error::RejectReason,
+    price::PriceOption,
+    scheme::{Authorization, Eip3009, EvmAddress, ExactEvmStructure, Proof, Scheme, SignedMessage},
+};
+
+/// The one signature that [`FakeSignatures`] takes for `message` in the signing domain of `asset`.
+///
+/// It is a hash over everything that a real one covers, so that a message changed after it was signed is noticed.
+#[must_use]
+pub fn fake_signature(message: &Eip3009, asset: EvmAddress) -> [u8; 65] {
+    let mut signature = [27; 65];
+    for (part, half) in signature[..64].chunks_exact_mut(32).enumerate() {
+        let mut hash = Sha256::new();
+        hash.update(b"x402 fake signature v1\0");
+        hash.update([u8::try_from(part).expect("a signature has two halves")]);
+        hash.update(asset.as_bytes());
+        hash.update(message.from.as_bytes());
+        hash.update(message.to.as_bytes());
+        for number in [message.value, message.valid_after, message.valid_before] {
+            hash.update(number.to_be_bytes::<32>());
+        }
+        hash.update(message.nonce);
+        half.copy_from_slice(&hash.finalize());
+    }
+    signature
+}
+
+/// `exact` on EVM chains with the signatures of [`fake_signature`]: proves payments of a
+/// [`TestPayer`](super::TestPayer) locally, as `x402-evm` proves real ones.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FakeSignatures;
+
+impl Scheme for FakeSignatures {
+    fn name(&self) -> &'static str {
+        "exact"
+    }
+
+    fn read(&self, payload: &serde_json::Value, option: &PriceOption) -> Result<Authorization, RejectReason> {
+        ExactEvmStructure::authorization(payload, option)
+    }
+
+    fn prove(&self, authorization: &Authorization, option: &PriceOption) -> Result<Proof, RejectReason> {
+        let SignedMessage::Eip3009(message) = &authorization.message;
+        let asset = option.asset.parse().map_err(|_| RejectReason::UnsupportedScheme)?;
+        match message.signature.len() {
+            65 if message.signature == fake_signature(message, asset) => Ok(Proof::Signed),
+            65 => Err(RejectReason::WrongSignature),
+            _ => Err(RejectReason::MalformedSignature),
+        }
+    }
+}
