@@ -9,7 +9,7 @@ use std::cell::RefCell;
 /// # Panics
 /// When the operating system has no randomness to give.
 #[must_use]
-pub fn draw() -> [u8; 32] {
+pub(crate) fn draw() -> [u8; 32] {
     POOL.try_with(|pool| pool.borrow_mut().draw()).unwrap_or_else(|_| fresh())
 }
 
