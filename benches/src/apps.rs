@@ -1,0 +1,91 @@
+use std::convert::Infallible;
+
+use axum::{Router, body::Body, response::Response, routing::get};
+use bytes::Bytes;
+use http::Request;
+use tower::{Layer, Service, ServiceExt, layer::layer_fn};
+use x402_core::Engine;
+use x402_tower::{Paywall, PaywallService};
+
+/// One axum router, mounted in every way that is compared.
+#[derive(Clone, Debug)]
+pub struct Apps {
+    /// The router itself.
+    pub bare: Router,
+    /// The router inside a paywall, as hyper would serve it.
+    pub wrapped: PaywallService<Router>,
+    /// The router with a layer that does nothing. A router boxes each route anew for any layer.
+    pub idle_layer: Router,
+    /// The router with a paywall as its layer.
+    pub paywall_layer: Router,
+}
+
+impl Apps {
+    /// Mounts the router.
+    #[must_use]
+    pub fn new(engine: Engine) -> Self {
+        let paywall = Paywall::from(engine);
+        Self {
+            bare: router(),
+            wrapped: paywall.layer(router()),
+            idle_layer: router().layer(layer_fn(Idle)),
+            paywall_layer: router().layer(paywall),
+        }
+    }
+}
+
+/// Sends one request through a service.
+///
+/// # Errors
+/// None: the services cannot fail.
+pub async fn send<S, B>(service: &S, request: Request<Body>) -> Response<B>
+where
+    S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone,
+{
+    let Ok(response) = service.clone().oneshot(request).await;
+    response
+}
+
+/// A `GET` request, with a payment or without.
+///
+/// # Panics
+/// When the path or the payment does not fit into a request.
+#[must_use]
+pub fn request(path: &str, payment: Option<&Bytes>) -> Request<Body> {
+    let request = Request::get(path).header("host", "api.example.com").header("accept", "application/json");
+    let request = match payment {
+        Some(payment) => request.header("payment-signature", payment.as_ref()),
+        None => request,
+    };
+    request.body(Body::empty()).expect("path and payment fit into a request")
+}
+
+fn router() -> Router {
+    Router::new().route(FREE, get(|| async { "ok" })).route("/weather/{city}", get(|| async { "sunny" }))
+}
+
+/// A layer's service that only forwards.
+#[derive(Clone, Debug)]
+struct Idle<S>(S);
+
+impl<S: Service<R>, R> Service<R> for Idle<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(
+        &mut self,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<(), S::Error>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, request: R) -> S::Future {
+        self.0.call(request)
+    }
+}
+
+/// A path that costs nothing.
+pub const FREE: &str = "/health";
+/// A path that costs something.
+pub const PRICED: &str = "/weather/oslo";
