@@ -1,11 +1,13 @@
 //! What an order that a presentation may not take means for it: pure, one table.
 
 use super::{DeliveryState, Order, PaymentId, PaymentState, RequestFingerprint};
-use crate::{error::Conflict, time::UnixSeconds};
+use crate::{error::Conflict, scheme::PaymentKey, time::UnixSeconds};
 
 /// What of a presentation matters to an order that already exists.
 #[derive(Clone, Debug)]
 pub struct Presentation<'a> {
+    /// The payment.
+    pub key: PaymentKey,
     /// The request.
     pub fingerprint: RequestFingerprint,
     /// The payer's own name for the payment.
@@ -34,19 +36,23 @@ pub enum Verdict {
 /// Decides what a presentation gets when [`opening`](super::opening) said `Held`.
 #[must_use]
 pub fn judge(order: &Order, presented: &Presentation<'_>) -> Verdict {
-    if order.payment_id.as_ref() != presented.payment_id && order.fingerprint == presented.fingerprint {
+    let same_request = order.fingerprint == presented.fingerprint;
+    // With another key only the identifier met: the order, and what was kept for it, is another payment's.
+    if order.key != presented.key || (same_request && order.payment_id.as_ref() != presented.payment_id) {
         return Verdict::Conflict(Conflict::IdentifierReused);
     }
-    if order.fingerprint != presented.fingerprint {
+    if !same_request {
         return Verdict::Conflict(Conflict::OtherRequest);
     }
     let may_replay = order.response_kept && presented.replayable;
-    match order.state.payment {
+    let left = if order.is_leased(presented.now) { order.state } else { order.state.abandoned() };
+    match left.payment {
         PaymentState::Settled if may_replay => Verdict::Replay,
         PaymentState::Settled if order.state.delivery == DeliveryState::Delivered => {
             Verdict::Conflict(Conflict::AlreadyDelivered)
         }
-        PaymentState::Failed if order.reason.as_deref() == Some("handler_error") => {
+        // Failed without a settlement: the runs are used up, as recorded or as a vanished holder left it.
+        PaymentState::Failed if order.reason.as_deref() == Some(HANDLER_ERROR) || order.state.payment != left.payment => {
             Verdict::Conflict(Conflict::NoAttemptsLeft)
         }
         PaymentState::Failed => Verdict::Failed,
@@ -54,3 +60,6 @@ pub fn judge(order: &Order, presented: &Presentation<'_>) -> Verdict {
         _ => Verdict::Wait,
     }
 }
+
+/// The reason of an order whose handler failed as often as it may run unpaid.
+pub(super) const HANDLER_ERROR: &str = "handler_error";

@@ -134,6 +134,22 @@ impl Event {
                 | Self::Released
         )
     }
+
+    /// Whether something starts with this event that must not start twice: a run of the handler, a settlement.
+    #[must_use]
+    pub const fn begins(&self) -> bool {
+        matches!(self, Self::HandlerStarted | Self::SettleStarted { .. })
+    }
+
+    /// The response to be kept with this event.
+    #[must_use]
+    pub const fn response(&self) -> Option<&Arc<StoredResponse>> {
+        match self {
+            Self::SettleStarted { response } => response.as_ref(),
+            Self::ResponseReady { response } => Some(response),
+            _ => None,
+        }
+    }
 }
 
 impl OrderState {
@@ -149,7 +165,10 @@ impl OrderState {
         match (event, payment) {
             (Event::VerifyOk, P::Verifying | P::Verified) => to(P::Verified, delivery),
             (Event::VerifyRejected { .. }, P::Verifying | P::Verified) => to(P::Rejected, delivery),
-            (Event::HandlerStarted, P::Verified | P::Settled) if delivery != D::Delivered => {
+            (Event::HandlerStarted, P::Verified | P::Settled)
+                if !matches!(delivery, D::Executing | D::Delivered)
+                    && (payment == P::Settled || attempts < MAX_ATTEMPTS) =>
+            {
                 Ok(Self { payment, delivery: D::Executing, attempts: attempts.saturating_add(1) })
             }
             (Event::HandlerFailed, P::Verified) if delivery == D::Executing => {
@@ -178,11 +197,12 @@ impl OrderState {
         }
     }
 
-    /// The state in which somebody else finds an order whose holder vanished.
+    /// The state in which somebody else finds an order whose holder vanished. A run that ended so counts as one.
     #[must_use]
     pub const fn abandoned(self) -> Self {
         let payment = match self.payment {
             PaymentState::Settling => PaymentState::Unresolved,
+            PaymentState::Verified => unless_spent(self.payment, self.attempts),
             other => other,
         };
         Self { payment, delivery: lost(self.delivery), attempts: self.attempts }

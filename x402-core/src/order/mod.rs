@@ -5,15 +5,20 @@
 //! [`OrderState::next`], whether a presentation may take an order by [`opening`], and what an order that it may not
 //! take means by [`judge`]. All three are pure, so each is tested once as a table instead of once per back end.
 
+mod holding;
 mod identity;
 mod judge;
 mod lifecycle;
+#[cfg(feature = "memory")]
+mod memory;
 mod opening;
 mod response;
 mod store;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+#[cfg(feature = "memory")]
+pub use self::memory::{MemoryStore, MemoryStoreBuilder};
 pub use self::{
     identity::{OrderId, OwnerToken, PaymentId, RequestFingerprint},
     judge::{Presentation, Verdict, judge},
@@ -92,6 +97,16 @@ impl Order {
         }
     }
 
+    /// Hands the order, as its last holder left it, to the lease of `request`. Pure: the store calls it inside its
+    /// atomic step where [`opening`] says [`TakeOver`](Opening::TakeOver).
+    pub fn take_over(&mut self, request: &OpenRequest, now: UnixSeconds) {
+        self.state = self.state.abandoned();
+        self.fence = self.fence.saturating_add(1);
+        self.leased_until = Some(now.after(request.lease));
+        self.updated_at = now;
+        self.keep_until = self.keep_until.max(request.keep_until);
+    }
+
     /// Applies an event that its lease's holder reports. Pure: the store calls it inside its compare-and-set.
     ///
     /// # Errors
@@ -100,12 +115,18 @@ impl Order {
         self.state = self.state.next(event)?;
         self.updated_at = now;
         match event {
-            Event::VerifyRejected { reason } => self.reason = Some(Arc::clone(reason)),
-            Event::HandlerFailed | Event::GivenUp if self.state.payment == PaymentState::Failed => {
-                self.reason = Some(Arc::from("handler_error"));
+            Event::VerifyRejected { reason } => {
+                self.reason = Some(Arc::clone(reason));
+                // Free claims are soon forgotten: payments that cannot be paid must not fill the store.
+                self.keep_until = self.keep_until.min(now.after(REJECTED));
             }
-            Event::SettleStarted { response } => self.response_kept = response.is_some(),
-            Event::ResponseReady { .. } => self.response_kept = true,
+            // A kept response that is run for again has been forgotten.
+            Event::HandlerStarted => self.response_kept = false,
+            Event::HandlerFailed | Event::GivenUp if self.state.payment == PaymentState::Failed => {
+                self.reason = Some(Arc::from(judge::HANDLER_ERROR));
+            }
+            // Begun again after an unclear outcome it comes without one; what was kept before stays.
+            Event::SettleStarted { response: Some(_) } | Event::ResponseReady { .. } => self.response_kept = true,
             Event::SettleOk { settlement } => {
                 self.settlement = Some(Arc::clone(settlement));
                 self.keep_until = self.keep_until.max(now.after(ENTITLEMENT));
@@ -118,7 +139,9 @@ impl Order {
             Event::SettleFailed { reason, dead, transaction } => {
                 self.reason = Some(Arc::clone(reason));
                 self.dead = *dead;
-                self.transaction.clone_from(transaction);
+                if transaction.is_some() {
+                    self.transaction.clone_from(transaction);
+                }
             }
             _ => {}
         }
@@ -160,4 +183,7 @@ impl Terms {
 }
 
 /// How long a paid order is remembered, delivered or not.
-pub const ENTITLEMENT: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
+pub const ENTITLEMENT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long a rejected order is remembered, for those who wait for it.
+pub const REJECTED: Duration = Duration::from_secs(60);

@@ -55,7 +55,8 @@ pub fn opening(existing: Option<&Order>, request: &OpenRequest, now: UnixSeconds
     if order.fingerprint != request.fingerprint || order.payment_id != request.payment_id {
         return Opening::Held;
     }
-    match (order.state.payment, order.state.delivery) {
+    let left = order.state.abandoned();
+    match (left.payment, left.delivery) {
         (PaymentState::Failed | PaymentState::Expired, _) | (_, DeliveryState::Delivered) => Opening::Held,
         _ => Opening::TakeOver,
     }

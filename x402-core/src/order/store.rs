@@ -28,8 +28,8 @@ pub trait OrderStore: Send + Sync {
     /// with [`Event::SettleStarted`] or [`Event::ResponseReady`] is kept with it.
     ///
     /// # Errors
-    /// [`StoreError::Overtaken`] when another holder took over, [`StoreError::Illegal`] when the event cannot
-    /// happen; the order is unchanged in both cases.
+    /// [`StoreError::Overtaken`] when another holder took over or the order was released, [`StoreError::Lapsed`] as
+    /// [`Order::admits`] decides, [`StoreError::Illegal`] when the event cannot happen. The order is unchanged then.
     fn advance<'a>(
         &'a self,
         lease: &'a Lease,
@@ -37,10 +37,10 @@ pub trait OrderStore: Send + Sync {
         now: UnixSeconds,
     ) -> BoxFuture<'a, Result<Order, StoreError>>;
 
-    /// Lets the holder work on until `now + by`.
+    /// Lets the holder work on until `now + by`, even if the lease has lapsed, as long as nobody took over.
     ///
     /// # Errors
-    /// [`StoreError::Overtaken`] when another holder took over.
+    /// [`StoreError::Overtaken`] when another holder took over or the order was released.
     fn renew<'a>(
         &'a self,
         lease: &'a Lease,
@@ -102,8 +102,10 @@ pub enum StoreError {
     Unavailable(BoxError),
     /// It keeps as many live orders as it may.
     Full,
-    /// Another holder took the order over.
+    /// Another holder took the order over, or it was released.
     Overtaken,
+    /// The lease ran out before the event that was to begin something: renew it, then begin.
+    Lapsed,
     /// The event cannot happen in the order's state.
     Illegal(IllegalEdge),
 }
@@ -114,6 +116,7 @@ impl fmt::Display for StoreError {
             Self::Unavailable(_) => f.write_str("order store did not answer"),
             Self::Full => f.write_str("order store is at capacity"),
             Self::Overtaken => f.write_str("order was taken over by another holder"),
+            Self::Lapsed => f.write_str("lease ran out before work was begun"),
             Self::Illegal(edge) => edge.fmt(f),
         }
     }
