@@ -1,0 +1,149 @@
+//! The response body.
+
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use x402_core::engine::DeliveryGuard;
+
+pin_project! {
+    /// Response body of [`PaywallService`](crate::PaywallService): the handler's own, or one that is complete.
+    pub struct ResponseBody<B> {
+        #[pin]
+        kind: Kind<B>,
+    }
+}
+
+pin_project! {
+    #[project = KindProj]
+    enum Kind<B> {
+        Inner { #[pin] body: B, delivery: Option<Box<Delivery>> },
+        Full { data: Bytes, trailers: Option<Box<HeaderMap>>, delivery: Option<Box<Delivery>> },
+    }
+}
+
+/// Tells the guard when the last byte was handed over.
+struct Delivery {
+    guard: DeliveryGuard,
+    /// Where the length is known: a transport stops asking when it has it all.
+    remaining: Option<u64>,
+}
+
+impl<B> ResponseBody<B> {
+    /// The handler's body, untouched.
+    pub(crate) const fn inner(body: B) -> Self {
+        Self { kind: Kind::Inner { body, delivery: None } }
+    }
+
+    /// A body of our own.
+    pub(crate) const fn full(data: Bytes) -> Self {
+        Self { kind: Kind::Full { data, trailers: None, delivery: None } }
+    }
+
+    /// A handler's body that was collected.
+    pub(crate) fn collected(data: Bytes, trailers: Option<HeaderMap>) -> Self {
+        Self { kind: Kind::Full { data, trailers: trailers.map(Box::new), delivery: None } }
+    }
+}
+
+impl<B: Body<Data = Bytes>> ResponseBody<B> {
+    /// Lets a guard go along with the body. Where nothing is sent the delivery is done at once.
+    pub(crate) fn guarded(mut self, mut guard: DeliveryGuard, bodiless: bool) -> Self {
+        if bodiless || self.is_end_stream() {
+            guard.delivered();
+            return self;
+        }
+        let (Kind::Inner { delivery, .. } | Kind::Full { delivery, .. }) = &mut self.kind;
+        let remaining = self.size_hint().exact();
+        *delivery = Some(Box::new(Delivery { guard, remaining }));
+        self
+    }
+}
+
+impl Delivery {
+    /// Counts a frame; true once it was the last one.
+    fn is_over(&mut self, frame: &Frame<Bytes>, ended: bool) -> bool {
+        if let (Some(remaining), Some(data)) = (&mut self.remaining, frame.data_ref()) {
+            *remaining = remaining.saturating_sub(data.len() as u64);
+        }
+        ended || self.remaining == Some(0)
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let (frame, ended, delivery) = match self.project().kind.project() {
+            KindProj::Inner { mut body, delivery } => {
+                let frame = ready!(body.as_mut().poll_frame(context));
+                if delivery.is_none() {
+                    return Poll::Ready(frame);
+                }
+                (frame, body.is_end_stream(), delivery)
+            }
+            KindProj::Full { data, trailers, delivery } => {
+                let frame = if data.is_empty() {
+                    trailers.take().map(|trailers| Frame::trailers(*trailers))
+                } else {
+                    Some(Frame::data(std::mem::take(data)))
+                };
+                (frame.map(Ok), trailers.is_none(), delivery)
+            }
+        };
+        if let Some(guarded) = delivery {
+            let over = match &frame {
+                Some(Ok(frame)) => guarded.is_over(frame, ended),
+                Some(Err(_)) => {
+                    *delivery = None;
+                    return Poll::Ready(frame);
+                }
+                None => true,
+            };
+            if over {
+                guarded.guard.delivered();
+                *delivery = None;
+            }
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Inner { body, .. } => body.is_end_stream(),
+            Kind::Full { data, trailers, .. } => data.is_empty() && trailers.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Inner { body, .. } => body.size_hint(),
+            Kind::Full { data, .. } => SizeHint::with_exact(data.len() as u64),
+        }
+    }
+}
+
+impl<B: Default> Default for ResponseBody<B> {
+    fn default() -> Self {
+        Self::inner(B::default())
+    }
+}
+
+impl<B: fmt::Debug> fmt::Debug for ResponseBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Inner { body, .. } => f.debug_tuple("ResponseBody").field(body).finish(),
+            Kind::Full { data, .. } => f.debug_struct("ResponseBody").field("length", &data.len()).finish(),
+        }
+    }
+}

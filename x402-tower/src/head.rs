@@ -1,0 +1,85 @@
+//! Showing the engine an `http::Request`.
+
+use std::net::{IpAddr, SocketAddr};
+
+use http::{Extensions, HeaderMap, Method, Request, Uri};
+use http_body::Body;
+use x402_core::head::{Header, RequestHead};
+
+/// The address of the peer, put into a request's extensions by whoever accepted the connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PeerAddr(pub SocketAddr);
+
+/// Where a request's path and peer are found: for adapters of routers that rewrite the URI on its way to a handler.
+///
+/// See [`Paywall::view`](crate::Paywall::view).
+#[derive(Clone, Copy, Debug)]
+pub struct RequestView {
+    /// The URI as the client sent it.
+    pub uri: for<'a> fn(&'a Uri, &'a Extensions) -> &'a Uri,
+    /// The address of the peer, where known.
+    pub peer: fn(&Extensions) -> Option<IpAddr>,
+}
+
+impl Default for RequestView {
+    /// The request's own URI, and the peer of [`PeerAddr`].
+    fn default() -> Self {
+        Self { uri: |uri, _| uri, peer: |extensions| extensions.get::<PeerAddr>().map(|peer| peer.0.ip()) }
+    }
+}
+
+/// The head of an `http::Request`, borrowed.
+pub(crate) struct Head<'a> {
+    method: &'a Method,
+    uri: &'a Uri,
+    headers: &'a HeaderMap,
+    extensions: &'a Extensions,
+    peer: fn(&Extensions) -> Option<IpAddr>,
+    has_body: bool,
+}
+
+impl<'a> Head<'a> {
+    pub(crate) fn new<B: Body>(request: &'a Request<B>, view: RequestView) -> Self {
+        Self {
+            method: request.method(),
+            uri: (view.uri)(request.uri(), request.extensions()),
+            headers: request.headers(),
+            extensions: request.extensions(),
+            peer: view.peer,
+            has_body: !request.body().is_end_stream(),
+        }
+    }
+}
+
+impl RequestHead for Head<'_> {
+    fn method(&self) -> &str {
+        self.method.as_str()
+    }
+
+    fn path(&self) -> &str {
+        self.uri.path()
+    }
+
+    fn query(&self) -> Option<&str> {
+        self.uri.query()
+    }
+
+    fn header(&self, name: &'static str) -> Header<'_> {
+        Header::from_values(self.headers.get_all(name).iter().map(http::HeaderValue::as_bytes))
+    }
+
+    fn headers(&self) -> Vec<(String, Vec<u8>)> {
+        let owned = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
+            (name.as_str().to_owned(), value.as_bytes().to_owned())
+        };
+        self.headers.iter().map(owned).collect()
+    }
+
+    fn peer(&self) -> Option<IpAddr> {
+        (self.peer)(self.extensions)
+    }
+
+    fn has_body(&self) -> bool {
+        self.has_body
+    }
+}

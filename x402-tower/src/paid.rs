@@ -1,0 +1,133 @@
+//! The paid arm: from a payment, through the handler, to a receipt.
+
+use std::{future::poll_fn, pin::pin};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Request, Response, response::Parts};
+use http_body::Body;
+use tower_service::Service;
+use tracing::Instrument;
+use x402_core::{
+    Engine,
+    adapter::{catch_panic, handler_failed, is_bodiless},
+    engine::{Admission, Attempt, Outcome},
+};
+
+use crate::{
+    ResponseBody,
+    reply::{Dialect, apply, into_response, owned, strip_reserved},
+};
+
+/// Has the payment looked at and, if it is good, runs the handler in `ready`, the service that was polled ready.
+pub(crate) async fn serve<S, ReqBody, ResBody>(
+    engine: Engine,
+    attempt: Attempt,
+    mut ready: S,
+    mut request: Request<ReqBody>,
+) -> Result<Response<ResponseBody<ResBody>>, S::Error>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    ResBody: Body<Data = Bytes>,
+{
+    let dialect = Dialect::of(request.headers());
+    let ticket = match engine.admit(attempt).await {
+        Admission::Enter(ticket) => ticket,
+        Admission::Reply(reply) => return Ok(into_response(reply, dialect)),
+    };
+    let method = request.method().clone();
+    request.extensions_mut().insert(ticket.context().clone());
+    let limit = ticket.body_limit();
+    let handler = async move {
+        let response = ready.call(request).await;
+        drop(ready);
+        Ok(Handled::of(response?, dialect, limit).await)
+    };
+    let handled = match catch_panic(handler.instrument(ticket.span().clone())).await {
+        Ok(Ok(handled)) => handled,
+        Ok(Err(error)) => {
+            // The error is the inner service's to tell; the payment is given back, whatever comes of that.
+            let _ = ticket.finish(Outcome::failed()).await;
+            return Err(error);
+        }
+        Err(_) => Handled::broken(),
+    };
+    let Handled { mut parts, body, outcome } = handled;
+    match ticket.finish(outcome).await {
+        Ok(mut release) => {
+            apply(&mut release, &mut parts.headers);
+            let bodiless = is_bodiless(method.as_str(), parts.status.as_u16());
+            Ok(Response::from_parts(parts, body.guarded(release.delivery, bodiless)))
+        }
+        Err(reply) => Ok(into_response(reply, dialect)),
+    }
+}
+
+/// A handler's response, with its body collected where that is cheap.
+struct Handled<B> {
+    parts: Parts,
+    body: ResponseBody<B>,
+    outcome: Outcome,
+}
+
+impl<B: Body<Data = Bytes>> Handled<B> {
+    async fn of(response: Response<B>, dialect: Dialect, limit: usize) -> Self {
+        let (mut parts, body) = response.into_parts();
+        strip_reserved(&mut parts.headers);
+        let status = parts.status.as_u16();
+        if dialect.is_failure(&parts.headers) {
+            return Self { parts, body: ResponseBody::inner(body), outcome: Outcome::failed() };
+        }
+        let length = body.size_hint().exact().and_then(|length| usize::try_from(length).ok());
+        let Some(length) = length.filter(|length| *length <= limit && status < 400) else {
+            return Self { parts, body: ResponseBody::inner(body), outcome: Outcome::streaming(status) };
+        };
+        match collect(body, length).await {
+            Some((data, None)) => {
+                let outcome = Outcome::complete(status, owned(&parts.headers), data.clone());
+                Self { parts, body: ResponseBody::collected(data, None), outcome }
+            }
+            // Trailers cannot be kept for a retry.
+            Some((data, trailers)) => {
+                let body = ResponseBody::collected(data, trailers);
+                Self { parts, body, outcome: Outcome::streaming(status) }
+            }
+            None => Self::broken(),
+        }
+    }
+
+    /// In place of a response that was not finished.
+    fn broken() -> Self {
+        let (parts, body) = into_response(handler_failed(), Dialect::Http).into_parts();
+        Self { parts, body, outcome: Outcome::failed() }
+    }
+}
+
+/// The whole of a body that says it is `length` bytes long; nothing if it fails or is not.
+async fn collect<B: Body<Data = Bytes>>(body: B, length: usize) -> Option<(Bytes, Option<HeaderMap>)> {
+    let mut body = pin!(body);
+    let (mut first, mut rest) = (Bytes::new(), BytesMut::new());
+    let mut trailers: Option<HeaderMap> = None;
+    while !body.is_end_stream() {
+        let Some(frame) = poll_fn(|context| body.as_mut().poll_frame(context)).await else { break };
+        match frame.ok()?.into_data() {
+            Ok(data) if first.is_empty() => first = data,
+            Ok(data) => {
+                if rest.is_empty() {
+                    rest.reserve(length);
+                    rest.extend_from_slice(&first);
+                }
+                rest.extend_from_slice(&data);
+            }
+            Err(frame) => {
+                if let Ok(more) = frame.into_trailers() {
+                    trailers.get_or_insert_default().extend(more);
+                }
+            }
+        }
+        if rest.len() > length {
+            return None;
+        }
+    }
+    let data = if rest.is_empty() { first } else { rest.freeze() };
+    (data.len() == length).then_some((data, trailers))
+}

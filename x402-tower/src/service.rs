@@ -1,0 +1,80 @@
+//! The service.
+
+use std::{
+    fmt, mem,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tower_service::Service;
+use x402_core::engine::{PaidContext, Triage};
+
+use crate::{ResponseBody, ResponseFuture, head::Head, layer::Shared, paid, reply::Dialect};
+
+/// Asks for payment, and calls the service it wraps for what is free or paid.
+///
+/// Made by the layer [`Paywall`](crate::Paywall).
+#[derive(Clone)]
+pub struct PaywallService<S> {
+    inner: S,
+    shared: Arc<Shared>,
+}
+
+impl<S> PaywallService<S> {
+    pub(crate) const fn new(inner: S, shared: Arc<Shared>) -> Self {
+        Self { inner, shared }
+    }
+}
+
+impl<S: Clone> PaywallService<S> {
+    /// The service that was polled ready. What it reserved is given back when it is dropped.
+    fn take_ready(&mut self) -> S {
+        let clone = self.inner.clone();
+        mem::replace(&mut self.inner, clone)
+    }
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for PaywallService<S>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Send,
+    ReqBody: Body + Send + 'static,
+    ResBody: Body<Data = Bytes> + Send + 'static,
+{
+    type Response = Response<ResponseBody<ResBody>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, ResBody, S::Error>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let triage = self.shared.engine.triage(&Head::new(&request, self.shared.view));
+        if matches!(triage, Triage::Free) {
+            return ResponseFuture::free(self.inner.call(request));
+        }
+        if request.extensions().get::<PaidContext>().is_some() {
+            self.shared.warn_of_two();
+            return ResponseFuture::free(self.inner.call(request));
+        }
+        let ready = self.take_ready();
+        match triage {
+            Triage::Check(attempt) => {
+                ResponseFuture::paid(paid::serve(self.shared.engine.clone(), attempt, ready, request))
+            }
+            Triage::Reply(reply) => ResponseFuture::refused(reply, Dialect::of(request.headers())),
+            Triage::Free => unreachable!("free requests are gone"),
+        }
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for PaywallService<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PaywallService").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}
