@@ -4,6 +4,7 @@
 //! about speed can be kept by a test: see [`Race`].
 
 mod apps;
+mod cases;
 mod engines;
 mod head;
 mod payments;
@@ -14,6 +15,10 @@ mod tables;
 
 pub use self::{
     apps::{Apps, FREE, PRICED, request, send},
+    cases::{
+        BARE, Cases, Counts, FREE_AROUND, FREE_LAYER, IDLE_LAYER, TRIAGE_FREE, TRIAGE_UNPAID, UNPAID_AROUND,
+        UNPAID_LAYER,
+    },
     engines::{in_memory, stateless},
     head::Head,
     payments::{CountingScheme, Payments},

@@ -27,11 +27,22 @@ impl<'a> Race<'a> {
     }
 
     /// Adds a runner.
-    pub fn runner<T>(mut self, name: &'static str, mut run: impl FnMut() -> T + 'a) -> Self {
+    pub fn runner<T>(self, name: &'static str, mut run: impl FnMut() -> T + 'a) -> Self {
+        self.prepared(name, || (), move |()| run())
+    }
+
+    /// Adds a runner that uses something up in every turn; making it is not timed.
+    pub fn prepared<I, T>(
+        mut self,
+        name: &'static str,
+        mut prepare: impl FnMut() -> I + 'a,
+        mut run: impl FnMut(I) -> T + 'a,
+    ) -> Self {
         let slice = move |turns| {
+            let inputs: Vec<I> = (0..turns).map(|_| prepare()).collect();
             let begun = Instant::now();
-            for _ in 0..turns {
-                black_box(run());
+            for input in inputs {
+                black_box(run(input));
             }
             begun.elapsed()
         };

@@ -134,6 +134,7 @@ impl Engine {
                 Opened::Held(order) => order,
             };
             let presented = Presentation {
+                key: request.key,
                 fingerprint: claim.attempt.fingerprint,
                 payment_id: request.payment_id.as_ref(),
                 replayable: claim.attempt.replayable,
