@@ -5,7 +5,9 @@ use x402_core::{Engine, Triage};
 use crate::{Apps, FREE, Head, PRICED, Race, ready, request, send};
 
 /// The requests that must be cheap, each as a name and what it takes to answer it.
-pub struct Cases(Vec<(&'static str, Box<dyn FnMut()>)>);
+pub struct Cases(Vec<(&'static str, Case)>);
+
+type Case = Box<dyn FnMut()>;
 
 impl Cases {
     /// Bare axum, and free and unpaid requests through the engine, in every mount.
@@ -31,7 +33,7 @@ impl Cases {
 
     /// Counts something in each, once it is warm.
     pub fn count(&mut self, mut count: impl FnMut(&mut dyn FnMut()) -> u64) -> Counts {
-        let count_one = |(name, run): &mut (&'static str, Box<dyn FnMut()>)| {
+        let count_one = |(name, run): &mut (&'static str, Case)| {
             (0..WARM).for_each(|_| run());
             (*name, count(&mut **run))
         };

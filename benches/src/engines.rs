@@ -1,4 +1,5 @@
-use x402_core::{Engine, price::Prices, testing::FakeFacilitator};
+use x402_core::{Engine, order::MemoryStore, price::Prices, testing::FakeFacilitator};
+use x402_evm::ExactEvm;
 
 use crate::{CountingScheme, NoStore, prices};
 
@@ -12,7 +13,8 @@ pub fn stateless(scheme: CountingScheme) -> Engine {
 /// An engine over fakes with its orders in memory.
 #[must_use]
 pub fn in_memory(prices: Prices) -> Engine {
-    let engine = Engine::builder(prices).facilitator(facilitator()).scheme(x402_evm::ExactEvm::new());
+    let engine =
+        Engine::builder(prices).facilitator(facilitator()).scheme(ExactEvm::new()).store(MemoryStore::new());
     engine.build().expect("the engine has no mistakes")
 }
 

@@ -5,8 +5,10 @@
 
 mod apps;
 mod cases;
+mod checks;
 mod engines;
 mod head;
+mod lookups;
 mod payments;
 mod race;
 mod ready;
@@ -19,8 +21,10 @@ pub use self::{
         BARE, Cases, Counts, FREE_AROUND, FREE_LAYER, IDLE_LAYER, TRIAGE_FREE, TRIAGE_UNPAID, UNPAID_AROUND,
         UNPAID_LAYER,
     },
+    checks::{CHECKED, Checks, GARBAGE, MALFORMED, NATIVE, PURE, Recovery, WRONG_AMOUNT, WRONG_RECIPIENT},
     engines::{in_memory, stateless},
     head::Head,
+    lookups::Lookups,
     payments::{CountingScheme, Payments},
     race::{Race, Standings},
     ready::ready,
