@@ -9,9 +9,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, value::RawValue};
 use x402_core::{
     error::Malformed,
+    order::PaymentId,
     wire::{
         PaymentPayload, PaymentRequirements, Presented, X402Version, decode_payment,
-        extension::{PAYMENT_IDENTIFIER, PaymentIdentifier},
+        extension::{PAYMENT_IDENTIFIER, payment_id_declaration, read_payment_id},
         facilitator::{FacilitatorRequest, SupportedResponse, VerifyResponse},
         header::{self, decode_json},
         v1, v2,
@@ -214,15 +215,15 @@ fn payment_identifier() {
         let (challenge, payment) = same_purchase(&case);
         let declared = &challenge.extensions.unwrap()[PAYMENT_IDENTIFIER];
         let required = declared["info"]["required"].as_bool().unwrap();
-        assert_eq!(&PaymentIdentifier::declaration(required), declared, "{at}");
+        assert_eq!(&payment_id_declaration(required), declared, "{at}");
 
         let sent = &case["paymentSignature"]["decoded"]["extensions"][PAYMENT_IDENTIFIER]["info"]["id"];
         let wanted = match sent.as_str() {
-            Some(id) => Ok(Some(PaymentIdentifier::new(id).unwrap())),
+            Some(id) => Ok(Some(PaymentId::new(id).unwrap())),
             None if required => Err(Malformed::PaymentIdentifierRequired),
             None => Ok(None),
         };
-        assert_eq!(PaymentIdentifier::read(payment.extensions.as_ref(), required), wanted, "{at}");
+        assert_eq!(read_payment_id(payment.extensions.as_ref(), required), wanted, "{at}");
         assert_eq!(sent.is_string(), at.ends_with("-given"), "{at}");
     }
 }
@@ -230,7 +231,7 @@ fn payment_identifier() {
 #[test]
 fn payment_identifier_ids() {
     for case in cases("payment-identifier-ids.json") {
-        let id = PaymentIdentifier::new(text(&case["id"]));
+        let id = PaymentId::new(text(&case["id"]));
         assert_eq!(id.is_ok(), case["valid"].as_bool().unwrap(), "{case}");
     }
 }

@@ -68,7 +68,9 @@ impl Scheme for ExactEvm {
         let own = own_signature(message, || self.digest(message, option));
         match own {
             Ok(()) => Ok(Proof::Signed),
-            Err(RejectReason::MalformedSignature | RejectReason::WrongSignature) if self.contract_accounts => {
+            Err(RejectReason::MalformedSignature | RejectReason::WrongSignature)
+                if self.contract_accounts =>
+            {
                 Ok(Proof::Unknown)
             }
             Err(reason) => Err(reason),
@@ -90,5 +92,9 @@ fn own_signature(
     digest: impl FnOnce() -> Result<Hash, RejectReason>,
 ) -> Result<(), RejectReason> {
     let signature = EcdsaSignature::read(&message.signature).map_err(|_| RejectReason::MalformedSignature)?;
-    if signature.signer(&digest()?) == Some(message.from) { Ok(()) } else { Err(RejectReason::WrongSignature) }
+    if signature.signer(&digest()?) == Some(message.from) {
+        Ok(())
+    } else {
+        Err(RejectReason::WrongSignature)
+    }
 }

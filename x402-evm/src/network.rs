@@ -28,7 +28,8 @@ impl<'a> Domain<'a> {
     pub fn of(option: &'a PriceOption) -> Result<Self, RejectReason> {
         let chain_id = option.network.chain_id().ok_or(RejectReason::UnsupportedScheme)?;
         let token = option.asset.parse().map_err(|_| RejectReason::UnsupportedScheme)?;
-        let member = |name| option.extra.get(name).and_then(|value| value.as_str()).filter(|text| !text.is_empty());
+        let member =
+            |name| option.extra.get(name).and_then(|value| value.as_str()).filter(|text| !text.is_empty());
         let missing = RejectReason::Other("invalid_exact_evm_missing_eip712_domain".into());
         match (member("name"), member("version")) {
             (Some(name), Some(version)) => Ok(Self { name, version, chain_id, token }),
@@ -58,7 +59,9 @@ struct Known {
 
 impl Separators {
     pub(crate) fn get(&self, domain: &Domain<'_>) -> Hash {
-        if let Some(known) = self.0.read().unwrap_or_else(PoisonError::into_inner).iter().find(|k| k.is(domain)) {
+        if let Some(known) =
+            self.0.read().unwrap_or_else(PoisonError::into_inner).iter().find(|k| k.is(domain))
+        {
             return known.separator;
         }
         let separator = domain.separator();

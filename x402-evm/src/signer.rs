@@ -69,7 +69,8 @@ impl EvmSigner {
         if *option.scheme != *"exact" {
             return Err(Unsignable("scheme is not exact"));
         }
-        let domain = Domain::of(option).map_err(|_| Unsignable("network, asset or signing domain is not EVM"))?;
+        let domain =
+            Domain::of(option).map_err(|_| Unsignable("network, asset or signing domain is not EVM"))?;
         let message = Eip3009 {
             from: self.address(),
             to: option.pay_to.parse().map_err(|_| Unsignable("payTo is not an EVM address"))?,
@@ -125,7 +126,8 @@ impl EvmSigner {
         now: UnixSeconds,
         nonce: [u8; 32],
     ) -> Result<Bytes, Unsignable> {
-        let network = NetworkId::from_v1_name(&requirements.network).ok_or(Unsignable("network is not known"))?;
+        let network =
+            NetworkId::from_v1_name(&requirements.network).ok_or(Unsignable("network is not known"))?;
         let option = PriceOption::from_v2(&v2::PaymentRequirements {
             scheme: requirements.scheme.clone(),
             network: network.to_string(),

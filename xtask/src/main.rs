@@ -2,6 +2,7 @@
 
 mod bench;
 mod chain;
+mod demo;
 mod deny;
 mod job;
 mod test;
@@ -24,6 +25,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Show the main job for real: a chain, a paid route, a payer
+    Demo(demo::Arguments),
     /// Run the test steps: all, or those named
     Test(test::Arguments),
     /// Check licences, banned crates and sources
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
 fn run(command: &Command) -> Result<ExitCode, BoxError> {
     match command {
         Command::Test(arguments) => return test::run(arguments),
+        Command::Demo(arguments) => demo::run(arguments)?,
         Command::Deny => deny::run()?,
         Command::Bench(arguments) => bench::run(arguments)?,
         Command::Chain => chain::run()?,

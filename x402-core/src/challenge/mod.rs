@@ -19,3 +19,6 @@ pub use self::template::{ChallengeRequest, ChallengeTemplate};
 pub(crate) fn url(origin: &str, path: &str) -> String {
     [origin, &text::url_path(path)].concat()
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,7 @@ use crate::{
 
 /// What becomes of a request whose payment was looked at.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "moved once, and a box would cost an allocation")]
 pub enum Admission {
     /// It is answered as it is.
     Reply(Reply),

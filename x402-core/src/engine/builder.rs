@@ -238,7 +238,7 @@ impl Default for Settings {
 #[cfg(feature = "memory")]
 #[allow(clippy::unnecessary_wraps, reason = "fails without the feature")]
 fn default_store() -> Result<Arc<dyn OrderStore>, ConfigError> {
-    Err(ConfigError::new("store", "is missing"))
+    Ok(Arc::new(crate::order::MemoryStore::new()))
 }
 
 #[cfg(not(feature = "memory"))]

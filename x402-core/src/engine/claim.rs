@@ -47,7 +47,7 @@ impl Claim {
 /// What a claim came to.
 enum Claimed {
     /// The order is ours and its handler may run.
-    Held(Hold, Order),
+    Held(Hold, Box<Order>),
     /// The order is finished: its kept response.
     Answered(Reply),
 }
@@ -109,7 +109,7 @@ impl Engine {
             }
         }
         order = hold.advance(Event::HandlerStarted).await.map_err(|error| store_failed(&error))?;
-        Ok(Claimed::Held(hold, order))
+        Ok(Claimed::Held(hold, Box::new(order)))
     }
 
     /// Opens the order, waiting a while for another presentation of the same payment to finish with it.

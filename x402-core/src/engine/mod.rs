@@ -1,18 +1,4 @@
-//! The engine: every decision of the paywall, free of any framework.
-//!
-//! An adapter does three things with it. It shows it each request's head ([`Engine::triage`], synchronous and without
-//! allocation on free routes), awaits [`Engine::admit`] where a payment has to be looked at, and ends the
-//! [`Ticket`] that it gets for a good one with what the handler did ([`Ticket::finish`]).
-//!
-//! ```text
-//! triage ─ Free ───────────────────────────────> handler
-//!        ├ Reply (402, 400, 405, 204) ─────────> client
-//!        └ Check ─ admit ─ Reply ──────────────> client
-//!                        └ Enter(ticket) ──────> handler ─ ticket.finish ─> client
-//! ```
-//!
-//! From the claim on, the engine's own work runs in tasks that the connection does not own: a client that leaves
-//! can stop its handler, and nothing else.
+//! The engine: every decision of the paywall, free of any framework. The crate page tells how it is used.
 
 mod admit;
 mod builder;
@@ -50,7 +36,7 @@ use crate::{
 
 /// The paywall's engine. Cheap to clone; clones share everything.
 ///
-/// See the [module docs](self) for how adapters use it.
+/// See the [crate docs](crate) for how adapters use it.
 #[derive(Clone)]
 pub struct Engine {
     prices: Prices,
@@ -59,7 +45,6 @@ pub struct Engine {
 
 impl Engine {
     /// Starts to configure an engine for a price table.
-    #[must_use]
     pub fn builder(prices: Prices) -> EngineBuilder {
         EngineBuilder::new(prices)
     }

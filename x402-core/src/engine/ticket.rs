@@ -34,9 +34,9 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    pub(super) fn new(engine: Engine, claim: Claim, hold: Hold, order: Order) -> Self {
+    pub(super) fn new(engine: Engine, claim: Claim, hold: Hold, order: Box<Order>) -> Self {
         let context = PaidContext::of(&order);
-        Self { engine, claim: Box::new(claim), hold, order: Box::new(order), context, span: Span::current() }
+        Self { engine, claim: Box::new(claim), hold, order, context, span: Span::current() }
     }
 
     /// What handlers and inner layers find in the request's extensions.

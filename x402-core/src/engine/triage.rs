@@ -18,6 +18,7 @@ use crate::{
 
 /// What becomes of a request after a look at its head.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "moved once, and a box would cost an allocation")]
 pub enum Triage {
     /// It costs nothing: call the handler.
     Free,

@@ -52,7 +52,9 @@ pub fn judge(order: &Order, presented: &Presentation<'_>) -> Verdict {
             Verdict::Conflict(Conflict::AlreadyDelivered)
         }
         // Failed without a settlement: the runs are used up, as recorded or as a vanished holder left it.
-        PaymentState::Failed if order.reason.as_deref() == Some(HANDLER_ERROR) || order.state.payment != left.payment => {
+        PaymentState::Failed
+            if order.reason.as_deref() == Some(HANDLER_ERROR) || order.state.payment != left.payment =>
+        {
             Verdict::Conflict(Conflict::NoAttemptsLeft)
         }
         PaymentState::Failed => Verdict::Failed,

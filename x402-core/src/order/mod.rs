@@ -126,16 +126,14 @@ impl Order {
                 self.reason = Some(Arc::from(judge::HANDLER_ERROR));
             }
             // Begun again after an unclear outcome it comes without one; what was kept before stays.
-            Event::SettleStarted { response: Some(_) } | Event::ResponseReady { .. } => self.response_kept = true,
+            Event::SettleStarted { response: Some(_) } | Event::ResponseReady { .. } => {
+                self.response_kept = true
+            }
             Event::SettleOk { settlement } => {
                 self.settlement = Some(Arc::clone(settlement));
                 self.keep_until = self.keep_until.max(now.after(ENTITLEMENT));
             }
-            Event::SettleUnclear { transaction } => {
-                if transaction.is_some() {
-                    self.transaction.clone_from(transaction);
-                }
-            }
+            Event::SettleUnclear { transaction: sent @ Some(_) } => self.transaction.clone_from(sent),
             Event::SettleFailed { reason, dead, transaction } => {
                 self.reason = Some(Arc::clone(reason));
                 self.dead = *dead;

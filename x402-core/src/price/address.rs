@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sha3::{Digest as _, Keccak256};
+use crate::scheme::EvmAddress;
 
 /// Why a text is not an address to send money to.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -39,17 +39,12 @@ impl std::error::Error for AddressError {}
 
 /// Checks the form of an EVM address and, where its case is mixed, its EIP-55 checksum.
 pub(super) fn check(text: &str) -> Result<(), AddressError> {
-    let digits = text
-        .strip_prefix("0x")
-        .filter(|digits| digits.len() == 40 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
-        .ok_or_else(|| AddressError::NotAnAddress(text.to_owned()))?;
-    let mixed = digits.bytes().any(|byte| byte.is_ascii_lowercase())
-        && digits.bytes().any(|byte| byte.is_ascii_uppercase());
-    if mixed {
-        let wanted = checksummed(digits);
-        if wanted != text {
-            return Err(AddressError::Checksum { written: text.to_owned(), wanted });
-        }
+    let address: EvmAddress = text.parse().map_err(|_| AddressError::NotAnAddress(text.to_owned()))?;
+    let digits = &text.as_bytes()[2..];
+    let mixed = digits.iter().any(u8::is_ascii_lowercase) && digits.iter().any(u8::is_ascii_uppercase);
+    let wanted = address.to_string();
+    if mixed && wanted != text {
+        return Err(AddressError::Checksum { written: text.to_owned(), wanted });
     }
     Ok(())
 }
@@ -61,17 +56,6 @@ pub(super) fn check_recipient(text: &str) -> Result<(), AddressError> {
         return Err(AddressError::Burns(text.to_owned()));
     }
     Ok(())
-}
-
-fn checksummed(digits: &str) -> String {
-    let lower = digits.to_ascii_lowercase();
-    let hash = Keccak256::digest(lower.as_bytes());
-    let mut address = String::from("0x");
-    for (index, digit) in lower.chars().enumerate() {
-        let nibble = (hash[index / 2] >> if index % 2 == 0 { 4 } else { 0 }) & 0xf;
-        address.push(if nibble >= 8 { digit.to_ascii_uppercase() } else { digit });
-    }
-    address
 }
 
 const BURNS: [&str; 2] =

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    FixedPrice, NetworkId, Price, PriceError, PriceRule, Rule, RuleInfo, RulePrice, Token, address,
-    known_network,
+    FixedPrice, NetworkId, Price, PriceError, PriceRule, Rule, RuleInfo, RulePrice, Token, TransferMethod,
+    address, known_network,
     pattern::Segment,
     resolve::{Accounts, check_timeout},
     rule::Part,
@@ -126,6 +126,9 @@ fn check_token(network: &NetworkId, token: &Token) -> Result<(), PriceError> {
         return Err(PriceError::UnsupportedNetwork(network.clone()));
     }
     address::check_recipient(&token.address)?;
+    if token.transfer_method != TransferMethod::Eip3009 {
+        return Err(PriceError::TransferMethod(token.symbol.clone()));
+    }
     if token.name.is_none() || token.version.is_none() {
         return Err(PriceError::NoSigningDomain(token.symbol.clone()));
     }

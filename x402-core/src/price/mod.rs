@@ -29,14 +29,18 @@
 //! A pattern is methods, a space and a path: `"GET /weather/{city}"`, `"GET,POST /x"`, `"* /x"` (GET, POST, PUT,
 //! PATCH and DELETE). A segment is a literal, `{name}` (any one segment that is not empty) or, at the end,
 //! `{*name}` (all the rest). The most specific pattern wins, segment by segment: literal, then parameter, then
-//! wildcard. A priced `{*rest}` also covers its bare prefix, with and without the slash, unless another
-//! priced pattern, or a more specific free one, is there. `HEAD` costs what `GET` costs.
+//! wildcard. `HEAD` costs what `GET` costs. On a path that costs something, methods without a rule are refused,
+//! and `OPTIONS` is answered without the handler.
+//!
+//! A priced `/files/{*rest}` also covers `/files/` and `/files`, since some routers serve these by the same handler:
+//! to let them pass, or cost something else, give them a pattern of their own.
 //!
 //! # Deployment caveat
 //!
 //! A router may read a path differently than this table does: it may decode escapes, collapse slashes or
 //! drop the last one. Wherever such readings would fall under different rules the request is
-//! [`Lookup::Ambiguous`], so that no spelling of a priced path is served for less.
+//! [`Lookup::Ambiguous`], so that no spelling of a priced path is served for less. What rewrites paths in another
+//! way (adds slashes, changes case, strips prefixes) belongs in front of the paywall, where it is seen.
 
 mod address;
 mod amount;

@@ -68,25 +68,29 @@ pub(crate) fn decode(text: &str) -> Cow<'_, str> {
 
 /// The readings that a router may take of a path instead of its own spelling: escapes decoded, repeated slashes
 /// collapsed, the last slash dropped, and any of these together. Empty for ordinary paths.
+///
+/// [`is_ambiguous`] let no encoded slash through, so none of these changes makes another possible.
 pub(super) fn readings(path: &str) -> Vec<String> {
     let trailing = path.len() > 1 && path.ends_with('/');
-    if !path.contains('%') && !path.contains("//") && !trailing {
-        return Vec::new();
+    let mut possible = 0;
+    for (change, applies) in [(DECODE, path.contains('%')), (COLLAPSE, path.contains("//")), (TRIM, trailing)]
+    {
+        possible |= if applies { change } else { 0 };
     }
     let mut readings: Vec<String> = Vec::new();
-    for choice in 1..8_u8 {
+    for changes in (1..=possible).filter(|changes| changes & possible == *changes) {
         let mut reading = Cow::Borrowed(path);
-        if choice & 1 != 0 {
-            reading = Cow::Owned(decode(&reading).into_owned());
+        if changes & DECODE != 0 {
+            reading = decode(path);
         }
-        if choice & 2 != 0 {
+        if changes & COLLAPSE != 0 {
             reading = Cow::Owned(collapse(&reading));
         }
-        if choice & 4 != 0 {
-            let trimmed = reading.trim_end_matches('/');
-            reading = Cow::Owned(if trimmed.is_empty() { "/".to_owned() } else { trimmed.to_owned() });
+        if changes & TRIM != 0 {
+            let kept = reading.trim_end_matches('/').len().max(1);
+            reading = Cow::Owned(reading[..kept].to_owned());
         }
-        if reading != path && !readings.iter().any(|known| *known == reading) {
+        if readings.iter().all(|known| *known != reading) {
             readings.push(reading.into_owned());
         }
     }
@@ -166,6 +170,10 @@ impl Utf8 {
         self.wanted == 0
     }
 }
+
+const DECODE: u8 = 1;
+const COLLAPSE: u8 = 2;
+const TRIM: u8 = 4;
 
 #[cfg(test)]
 mod tests {

@@ -115,7 +115,7 @@ fn parse_name(name: &str) -> Result<Box<str>, String> {
 }
 
 /// What `*` stands for. `HEAD` comes with `GET`, `OPTIONS` is answered without payment.
-pub(super) const ALL_METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+const ALL_METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 const LITERAL: &[u8] = b"-._~!$&'()+,;=:@";
 
 #[cfg(test)]

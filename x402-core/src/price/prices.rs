@@ -213,3 +213,6 @@ pub struct RuleInfo {
     /// What it costs, such as `0.01 USDC on eip155:8453`, `dynamic` or `free`.
     pub price: String,
 }
+
+#[cfg(test)]
+mod tests;

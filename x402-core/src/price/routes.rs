@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{
     Rule, UnmatchedRoute,
     path::{is_ambiguous, readings},
-    pattern::{ALL_METHODS, Pattern, Segment},
+    pattern::{Pattern, Segment},
     trie::Node,
 };
 
@@ -78,8 +78,8 @@ enum Entry {
         label: Arc<str>,
     },
     Priced(Arc<Rule>),
-    /// Written by nobody: what a priced pattern covers besides. It gives way to priced patterns that were written,
-    /// and to free ones that are more specific.
+    /// Written by nobody: what a priced pattern covers besides, as some routers read it. It gives way to free
+    /// patterns that are more specific; with another priced one that fits it is a clash.
     Covered(Arc<Rule>),
 }
 
@@ -88,6 +88,8 @@ enum Found<'a> {
     Priced(&'a Arc<Rule>),
     /// No rule, on a path that costs something by other methods.
     OtherMethod,
+    /// Two rules, one of which only some routers would see.
+    Clash,
     Free,
     Unknown,
 }
@@ -165,6 +167,7 @@ impl Table {
             _ => readings(path).iter().all(|reading| found.agrees(&self.find(method, reading))),
         };
         match found {
+            Found::Clash => Lookup::Ambiguous,
             _ if !agree => Lookup::Ambiguous,
             Found::Priced(rule) => Lookup::Priced(rule),
             Found::OtherMethod if method == "OPTIONS" => Lookup::Options { allow: self.allow(path) },
@@ -177,7 +180,8 @@ impl Table {
     fn find(&self, method: &str, path: &str) -> Found<'_> {
         let (found, priced_elsewhere) = self.find_rule(method, path);
         if priced_elsewhere && matches!(found, Found::Unknown) {
-            let costs = |method: &Arc<str>| matches!(self.find_rule(method, path).0, Found::Priced(_));
+            let costs =
+                |method: &Arc<str>| matches!(self.find_rule(method, path).0, Found::Priced(_) | Found::Clash);
             if self.methods.iter().any(costs) {
                 return Found::OtherMethod;
             }
@@ -201,6 +205,7 @@ impl Table {
             }
         });
         let found = match (found, covered) {
+            (Some(Found::Priced(rule)), Some(other)) if !Arc::ptr_eq(rule, other) => Found::Clash,
             (Some(Found::Priced(rule)), _) | (_, Some(rule)) => Found::Priced(rule),
             (Some(found), None) => found,
             (None, None) => Found::Unknown,
@@ -209,15 +214,18 @@ impl Table {
     }
 
     fn allow(&self, path: &str) -> Bytes {
-        let mut allow = String::new();
-        for method in &self.methods {
-            if matches!(self.find_rule(method, path).0, Found::Priced(_) | Found::Free) {
-                allow += if &**method == "GET" { "GET, HEAD, " } else { method };
-                allow += if &**method == "GET" || &**method == "HEAD" { "" } else { ", " };
+        let mut allow: Vec<&str> = Vec::new();
+        for method in self.methods.iter().filter(|method| ***method != *"OPTIONS") {
+            if matches!(self.find_rule(method, path).0, Found::Priced(_) | Found::Clash | Found::Free) {
+                allow.push(method);
+                if &**method == "GET" {
+                    allow.push("HEAD");
+                }
             }
         }
-        allow += "OPTIONS";
-        Bytes::from(allow)
+        allow.push("OPTIONS");
+        allow.dedup();
+        Bytes::from(allow.join(", "))
     }
 }
 
@@ -255,5 +263,8 @@ impl Found<'_> {
 
 /// What is allowed where every method costs the same.
 const EVERY_METHOD: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
-/// The order in which methods are listed.
-const ALLOW: [&str; 5] = ALL_METHODS;
+/// The order in which methods are listed; others follow.
+const ALLOW: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+
+#[cfg(test)]
+mod tests;

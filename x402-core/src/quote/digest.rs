@@ -54,7 +54,7 @@ impl RouteDigest {
     }
 }
 
-/// The digest of a way to pay, or nothing if its amount is not written canonically.
+/// The digest of a way to pay, texts as they are written.
 ///
 /// EVM addresses are digested in lower case, since clients may echo them with another checksum case.
 pub(crate) fn option_digest(terms: &v2::PaymentRequirements) -> [u8; 32] {

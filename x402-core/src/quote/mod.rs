@@ -41,3 +41,6 @@ pub const MEMBER: &str = "quote";
 
 /// The members of `extra` that a seal covers.
 pub(crate) const SEALED_EXTRA: [&str; 4] = ["name", "version", "assetTransferMethod", "paymentFlow"];
+
+#[cfg(test)]
+mod tests;

@@ -25,6 +25,7 @@ mod clock;
 mod facilitator;
 mod payer;
 mod signature;
+pub mod store_contract;
 
 pub use self::{
     clock::FakeClock,

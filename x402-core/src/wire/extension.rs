@@ -1,87 +1,53 @@
 //! The extensions map, as far as the server itself reads it.
 
-use std::fmt;
-
 use serde_json::{Map, Value, json};
 
-use crate::error::Malformed;
+use crate::{error::Malformed, order::PaymentId};
 
-/// The key of the extension that carries a [`PaymentIdentifier`].
+/// The key of the extension that carries a [`PaymentId`].
 pub const PAYMENT_IDENTIFIER: &str = "payment-identifier";
 
-/// A client's own name for one purchase: 16 to 128 characters of `[A-Za-z0-9_-]`. It is an alias within
-/// one payer's payments and never replaces the identity of the payment.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub struct PaymentIdentifier(String);
-
-impl PaymentIdentifier {
-    /// Checks the rule.
-    ///
-    /// # Errors
-    /// [`Malformed::InvalidPaymentIdentifier`].
-    pub fn new(id: impl Into<String>) -> Result<Self, Malformed> {
-        let id = id.into();
-        let fits = (16..=128).contains(&id.len());
-        if fits && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
-            Ok(Self(id))
-        } else {
-            Err(Malformed::InvalidPaymentIdentifier)
-        }
-    }
-
-    /// Reads the identifier that a payment brought along, if any. Payments of version 1 have no extensions.
-    ///
-    /// # Errors
-    /// [`Malformed::InvalidPaymentIdentifier`] when there is one that breaks the rule, and
-    /// [`Malformed::PaymentIdentifierRequired`] when `required` and there is none.
-    pub fn read(extensions: Option<&Map<String, Value>>, required: bool) -> Result<Option<Self>, Malformed> {
-        let id = match extensions.and_then(|extensions| extensions.get(PAYMENT_IDENTIFIER)) {
-            None => None,
-            Some(extension) => {
-                member(extension, "info")?.map(|info| member(info, "id")).transpose()?.flatten()
-            }
-        };
-        match id {
-            Some(Value::String(id)) => Self::new(id.as_str()).map(Some),
-            Some(_) => Err(Malformed::InvalidPaymentIdentifier),
-            None if required => Err(Malformed::PaymentIdentifierRequired),
-            None => Ok(None),
-        }
-    }
-
-    /// The entry under [`PAYMENT_IDENTIFIER`] in a 402's extensions.
-    #[must_use]
-    pub fn declaration(required: bool) -> Value {
-        json!({
-            "info": { "required": required },
-            "schema": {
-                "$schema": "https://json-schema.org/draft/2020-12/schema",
-                "type": "object",
-                "properties": {
-                    "required": { "type": "boolean" },
-                    "id": {
-                        "type": "string",
-                        "minLength": 16,
-                        "maxLength": 128,
-                        "pattern": "^[a-zA-Z0-9_-]+$",
-                    },
-                },
-                "required": ["required"],
-            },
-        })
-    }
-
-    /// The identifier.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+/// Reads the identifier that a payment brought along, if any. Payments of version 1 have no extensions.
+///
+/// # Errors
+/// [`Malformed::InvalidPaymentIdentifier`] when there is one that breaks the rule, and
+/// [`Malformed::PaymentIdentifierRequired`] when `required` and there is none.
+pub fn read_payment_id(
+    extensions: Option<&Map<String, Value>>,
+    required: bool,
+) -> Result<Option<PaymentId>, Malformed> {
+    let id = match extensions.and_then(|extensions| extensions.get(PAYMENT_IDENTIFIER)) {
+        None => None,
+        Some(extension) => member(extension, "info")?.map(|info| member(info, "id")).transpose()?.flatten(),
+    };
+    match id {
+        Some(Value::String(id)) => PaymentId::new(id).map(Some),
+        Some(_) => Err(Malformed::InvalidPaymentIdentifier),
+        None if required => Err(Malformed::PaymentIdentifierRequired),
+        None => Ok(None),
     }
 }
 
-impl fmt::Display for PaymentIdentifier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+/// The entry under [`PAYMENT_IDENTIFIER`] in a 402's extensions.
+#[must_use]
+pub fn payment_id_declaration(required: bool) -> Value {
+    json!({
+        "info": { "required": required },
+        "schema": {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "type": "object",
+            "properties": {
+                "required": { "type": "boolean" },
+                "id": {
+                    "type": "string",
+                    "minLength": 16,
+                    "maxLength": 128,
+                    "pattern": "^[a-zA-Z0-9_-]+$",
+                },
+            },
+            "required": ["required"],
+        },
+    })
 }
 
 /// A member of an object, where `null` means absent.
@@ -100,19 +66,19 @@ mod tests {
     const GOOD: &str = "pay_0123456789abcdef";
 
     fn read(extensions: &Value, required: bool) -> Result<Option<String>, Malformed> {
-        let read = PaymentIdentifier::read(extensions.as_object(), required)?;
+        let read = read_payment_id(extensions.as_object(), required)?;
         Ok(read.map(|id| id.as_str().to_owned()))
     }
 
     #[test]
     fn length_and_alphabet_are_checked() {
-        let of_length = |length| PaymentIdentifier::new("a".repeat(length));
+        let of_length = |length| PaymentId::new(&"a".repeat(length));
         for (length, good) in [(0, false), (15, false), (16, true), (128, true), (129, false)] {
             assert_eq!(of_length(length).is_ok(), good, "{length}");
         }
         for stranger in [' ', '.', '/', '+', '\0', '\n', 'é'] {
             let id = format!("{GOOD}{stranger}");
-            assert_eq!(PaymentIdentifier::new(id), Err(Malformed::InvalidPaymentIdentifier));
+            assert_eq!(PaymentId::new(&id), Err(Malformed::InvalidPaymentIdentifier));
         }
     }
 

@@ -38,7 +38,8 @@ use self::{
     shard::{Forgotten, Shard},
 };
 use super::{
-    Event, Lease, OpenRequest, Opened, Opening, Order, OrderStore, PaymentState, StoredResponse, StoreError, opening,
+    Event, Lease, OpenRequest, Opened, Opening, Order, OrderStore, PaymentState, StoreError, StoredResponse,
+    opening,
 };
 use crate::{facilitator::BoxFuture, scheme::PaymentKey, time::UnixSeconds};
 
@@ -112,6 +113,7 @@ impl MemoryStore {
 
     /// Forgets all orders that are over at `now` and returns how many there were. Traffic does the same in passing;
     /// call it now and then where traffic may cease.
+    #[allow(clippy::must_use_candidate, reason = "it is called for what it does")]
     pub fn expire(&self, now: UnixSeconds) -> usize {
         self.inner.expire(now)
     }
@@ -272,7 +274,8 @@ impl Inner {
             loop {
                 // A closed shard keeps what it has.
                 let forgotten = lock(shard).map(|mut shard| shard.forget(now, FORGOTTEN_AT_ONCE));
-                let Ok(Forgotten { count, named, more }) = forgotten.map(|forgotten| self.counted(forgotten)) else {
+                let Ok(Forgotten { count, named, more }) = forgotten.map(|forgotten| self.counted(forgotten))
+                else {
                     break;
                 };
                 total += count;
@@ -308,7 +311,9 @@ impl Inner {
             let name = Identifier::new(&order.payer, id);
             let mut names = self.identifiers.lock(&name)?;
             let bears = |order: Order| order.payment_id.as_ref() == Some(id);
-            if names.get(&name) == Some(&order.key) && !self.shard(&order.key)?.find(&order.key, now).is_some_and(bears) {
+            if names.get(&name) == Some(&order.key)
+                && !self.shard(&order.key)?.find(&order.key, now).is_some_and(bears)
+            {
                 names.remove(&name);
             }
         }
@@ -321,7 +326,9 @@ fn lease(request: &OpenRequest, order: &Order) -> Lease {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> Result<MutexGuard<'_, T>, StoreError> {
-    mutex.lock().map_err(|_| StoreError::Unavailable("a thread panicked while it changed these orders".into()))
+    mutex
+        .lock()
+        .map_err(|_| StoreError::Unavailable("a thread panicked while it changed these orders".into()))
 }
 
 const SHARDS: usize = 64;

@@ -72,7 +72,9 @@ impl Shard {
                 break;
             }
             self.queue.pop();
-            let Some(record) = self.table.get_mut(position).filter(|record| record.queued == when) else { continue };
+            let Some(record) = self.table.get_mut(position).filter(|record| record.queued == when) else {
+                continue;
+            };
             if record.is_over(now) {
                 self.remove(position, &mut forgotten);
             } else {

@@ -118,7 +118,8 @@ impl Table {
         self.slots = vec![EMPTY; slots];
         for position in 0..self.records.len() {
             let mut probe = self.probe(self.records[position].key());
-            let slot = probe.find(|slot| self.slots[*slot] == EMPTY).expect("a quarter of the slots is empty");
+            let slot =
+                probe.find(|slot| self.slots[*slot] == EMPTY).expect("a quarter of the slots is empty");
             self.slots[slot] = u32::try_from(position).expect("a shard has less than 2^32 records");
         }
     }
