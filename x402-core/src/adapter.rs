@@ -1,7 +1,7 @@
 //! What adapters have in common, free of any framework's types.
 //!
-//! An adapter shows the engine a request's head, runs the handler of the [`Ticket`](crate::engine::Ticket) it is
-//! given, and turns [`Reply`] and [`Release`](crate::engine::Release) into its framework's responses. The few
+//! An adapter shows the engine a request's head, runs the handler of the [`Ticket`](crate::Ticket) it is
+//! given, and turns [`Reply`] and [`Release`](crate::Release) into its framework's responses. The few
 //! decisions left are made here, so that adapters cannot drift apart.
 
 use std::{
@@ -59,7 +59,8 @@ pub fn is_bodiless(method: &str, status: u16) -> bool {
 
 /// The `Vary` value to add to those a handler set, if something is missing.
 pub fn missing_vary<'a>(set: impl Iterator<Item = &'a [u8]>, wanted: &Bytes) -> Option<Bytes> {
-    let set: Vec<&[u8]> = set.flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii).collect();
+    let set: Vec<&[u8]> =
+        set.flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii).collect();
     if set.contains(&b"*".as_slice()) {
         return None;
     }

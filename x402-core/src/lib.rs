@@ -68,6 +68,7 @@
 //! | `http-facilitator` | `facilitator::HttpFacilitator` |
 //! | `testing` | fakes, a deterministic payer and the store contract suite, for tests of yours |
 
+pub mod adapter;
 pub mod challenge;
 mod engine;
 pub(crate) mod entropy;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
-use x402_core::engine::DeliveryGuard;
+use x402_core::DeliveryGuard;
 
 pin_project! {
     /// Response body of [`PaywallService`](crate::PaywallService): the handler's own, or one that is complete.
@@ -59,8 +59,8 @@ impl<B: Body<Data = Bytes>> ResponseBody<B> {
             guard.delivered();
             return self;
         }
-        let (Kind::Inner { delivery, .. } | Kind::Full { delivery, .. }) = &mut self.kind;
         let remaining = self.size_hint().exact();
+        let (Kind::Inner { delivery, .. } | Kind::Full { delivery, .. }) = &mut self.kind;
         *delivery = Some(Box::new(Delivery { guard, remaining }));
         self
     }

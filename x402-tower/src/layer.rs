@@ -60,7 +60,13 @@ impl Paywall {
 
     /// Sets where path and peer of a request are found.
     pub fn view(self, view: RequestView) -> Self {
-        Self { shared: Arc::new(Shared { engine: self.shared.engine.clone(), view, warned: AtomicBool::new(false) }) }
+        Self {
+            shared: Arc::new(Shared {
+                engine: self.shared.engine.clone(),
+                view,
+                warned: AtomicBool::new(false),
+            }),
+        }
     }
 }
 
@@ -83,7 +89,9 @@ impl Shared {
     /// Says once that a request came through two paywalls.
     pub(crate) fn warn_of_two(&self) {
         if !self.warned.swap(true, Ordering::Relaxed) {
-            tracing::warn!("a paid request meets a second paywall, which lets it pass; a route needs one price only");
+            tracing::warn!(
+                "a paid request meets a second paywall, which lets it pass; a route needs one price only"
+            );
         }
     }
 }

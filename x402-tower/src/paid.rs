@@ -8,9 +8,8 @@ use http_body::Body;
 use tower_service::Service;
 use tracing::Instrument;
 use x402_core::{
-    Engine,
+    Admission, Attempt, Engine, Outcome,
     adapter::{catch_panic, handler_failed, is_bodiless},
-    engine::{Admission, Attempt, Outcome},
 };
 
 use crate::{

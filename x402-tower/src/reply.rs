@@ -7,7 +7,7 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
     header::{CONTENT_TYPE, VARY},
 };
-use x402_core::{Reply, adapter, engine::Release};
+use x402_core::{Release, Reply, adapter};
 
 use crate::ResponseBody;
 
@@ -22,7 +22,8 @@ pub(crate) enum Dialect {
 
 impl Dialect {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let grpc = headers.get(CONTENT_TYPE).and_then(|kind| kind.as_bytes().strip_prefix(b"application/grpc"));
+        let grpc =
+            headers.get(CONTENT_TYPE).and_then(|kind| kind.as_bytes().strip_prefix(b"application/grpc"));
         match grpc.map(|rest| rest.first()) {
             // `application/grpc-web` frames its status otherwise, and its clients understand HTTP's.
             Some(None | Some(b'+' | b';' | b' ')) => Self::Grpc,
@@ -137,9 +138,17 @@ mod tests {
 
     #[test]
     fn refusals_in_grpc_are_trailers_only() {
-        for (status, code) in
-            [(400, "3"), (402, "9"), (403, "7"), (404, "12"), (405, "12"), (409, "10"), (412, "9"), (503, "14"), (500, "13")]
-        {
+        for (status, code) in [
+            (400, "3"),
+            (402, "9"),
+            (403, "7"),
+            (404, "12"),
+            (405, "12"),
+            (409, "10"),
+            (412, "9"),
+            (503, "14"),
+            (500, "13"),
+        ] {
             let reply = Reply::new(status).json("{}").header("payment-required", "eyJ9");
             let response = into_response::<()>(reply, Dialect::Grpc);
             assert_eq!(response.status(), 200);

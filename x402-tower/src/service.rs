@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
-use x402_core::engine::{PaidContext, Triage};
+use x402_core::{PaidContext, Triage};
 
 use crate::{ResponseBody, ResponseFuture, head::Head, layer::Shared, paid, reply::Dialect};
 

@@ -1,0 +1,139 @@
+//! The paid arm: from a payment, through the handler, to a receipt.
+
+use std::rc::Rc;
+
+use actix_web::{
+    Error, HttpMessage, HttpRequest, HttpResponse,
+    body::{BodySize, BoxBody, EitherBody, MessageBody, to_bytes_limited},
+    dev::{Service, ServiceRequest, ServiceResponse},
+};
+use bytes::Bytes;
+use tracing::Instrument;
+use x402_core::{
+    Admission, Attempt, DeliveryGuard, Engine, Outcome,
+    adapter::{catch_panic, handler_failed, is_bodiless},
+};
+
+use crate::{
+    body::PaidBody,
+    reply::{Answered, apply, into_response, owned, strip_reserved},
+};
+
+/// Has the payment looked at and, if it is good, runs the handler.
+pub(crate) async fn serve<S, B>(
+    engine: Engine,
+    attempt: Attempt,
+    inner: Rc<S>,
+    request: ServiceRequest,
+) -> Result<ServiceResponse<EitherBody<B>>, Error>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody + 'static,
+{
+    let ticket = match engine.admit(attempt).await {
+        Admission::Enter(ticket) => ticket,
+        Admission::Reply(reply) => {
+            return Ok(request.into_response(into_response(reply)).map_into_right_body());
+        }
+    };
+    let method = request.method().clone();
+    request.extensions_mut().insert(ticket.context().clone());
+    let limit = ticket.body_limit();
+    let handler = async move { Ok(Handled::of(inner.call(request).await?, limit).await) };
+    let handled = match catch_panic(handler.instrument(ticket.span().clone())).await {
+        Ok(Ok(handled)) => handled,
+        Ok(Err(error)) => {
+            // The error is the handler's to tell; the payment is given back, whatever comes of that.
+            let _ = ticket.finish(Outcome::failed()).await;
+            return Err(error);
+        }
+        Err(_) => {
+            let mut response = into_response(handler_failed());
+            if let Ok(mut release) = ticket.finish(Outcome::failed()).await {
+                apply(&mut release, response.headers_mut());
+            }
+            return Err(Answered::new(response).into());
+        }
+    };
+    let Handled { request, mut head, body, outcome } = handled;
+    let response = match ticket.finish(outcome).await {
+        Ok(mut release) => {
+            apply(&mut release, head.headers_mut());
+            let bodiless = is_bodiless(method.as_str(), head.status().as_u16());
+            head.set_body(body.guarded(release.delivery, bodiless))
+        }
+        Err(reply) => into_response(reply).map_into_right_body(),
+    };
+    Ok(ServiceResponse::new(request, response))
+}
+
+/// A handler's response, with its body collected where that is cheap.
+struct Handled<B> {
+    request: HttpRequest,
+    head: HttpResponse<()>,
+    body: HandledBody<B>,
+    outcome: Outcome,
+}
+
+enum HandledBody<B> {
+    Inner(B),
+    Full(Bytes),
+}
+
+impl<B: MessageBody + 'static> Handled<B> {
+    async fn of(response: ServiceResponse<B>, limit: usize) -> Self {
+        let (request, response) = response.into_parts();
+        let (mut head, body) = response.into_parts();
+        strip_reserved(head.headers_mut());
+        let status = head.status().as_u16();
+        let length = match body.size() {
+            BodySize::None => Some(0),
+            BodySize::Sized(length) => usize::try_from(length).ok(),
+            BodySize::Stream => None,
+        };
+        let Some(length) = length.filter(|length| *length <= limit && status < 400) else {
+            return Self {
+                request,
+                head,
+                body: HandledBody::Inner(body),
+                outcome: Outcome::streaming(status),
+            };
+        };
+        if length == 0 {
+            let outcome = Outcome::complete(status, owned(head.headers()), Bytes::new());
+            return Self { request, head, body: HandledBody::Inner(body), outcome };
+        }
+        match to_bytes_limited(body, length).await {
+            Ok(Ok(data)) if data.len() == length => {
+                let outcome = Outcome::complete(status, owned(head.headers()), data.clone());
+                Self { request, head, body: HandledBody::Full(data), outcome }
+            }
+            _ => {
+                let (head, _) = into_response(handler_failed()).into_parts();
+                let data = handler_failed().body;
+                Self { request, head, body: HandledBody::Full(data), outcome: Outcome::failed() }
+            }
+        }
+    }
+}
+
+impl<B: MessageBody + 'static> HandledBody<B> {
+    /// Lets a guard go along with the body. Where nothing is sent the delivery is done at once.
+    fn guarded(self, mut guard: DeliveryGuard, bodiless: bool) -> EitherBody<B> {
+        let empty = match &self {
+            Self::Inner(body) => matches!(body.size(), BodySize::None | BodySize::Sized(0)),
+            Self::Full(data) => data.is_empty(),
+        };
+        if bodiless || empty {
+            guard.delivered();
+            return match self {
+                Self::Inner(body) => EitherBody::left(body),
+                Self::Full(data) => EitherBody::right(BoxBody::new(data)),
+            };
+        }
+        EitherBody::right(match self {
+            Self::Inner(body) => BoxBody::new(PaidBody::new(body, guard)),
+            Self::Full(data) => BoxBody::new(PaidBody::new(data, guard)),
+        })
+    }
+}

@@ -1,0 +1,68 @@
+//! The service.
+
+use std::{
+    fmt,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use actix_web::{
+    Error, HttpMessage,
+    body::{EitherBody, MessageBody},
+    dev::{Service, ServiceRequest, ServiceResponse},
+};
+use x402_core::{PaidContext, Triage};
+
+use crate::{ResponseFuture, head::Head, middleware::Shared, paid, reply::into_response};
+
+/// Asks for payment, and calls the service it wraps for what is free or paid.
+///
+/// Made by the middleware [`Paywall`](crate::Paywall).
+pub struct PaywallService<S> {
+    inner: Rc<S>,
+    shared: Arc<Shared>,
+}
+
+impl<S> PaywallService<S> {
+    pub(crate) fn new(inner: S, shared: Arc<Shared>) -> Self {
+        Self { inner: Rc::new(inner), shared }
+    }
+}
+
+impl<S, B> Service<ServiceRequest> for PaywallService<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = Error;
+    type Future = ResponseFuture<S::Future, B>;
+
+    fn poll_ready(&self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        match self.shared.engine.triage(&Head::new(&request)) {
+            Triage::Free => ResponseFuture::free(self.inner.call(request)),
+            _ if request.extensions().contains::<PaidContext>() => {
+                self.shared.warn_of_two();
+                ResponseFuture::free(self.inner.call(request))
+            }
+            Triage::Reply(reply) => {
+                ResponseFuture::refused(request.into_response(into_response(reply)).map_into_right_body())
+            }
+            Triage::Check(attempt) => {
+                let engine = self.shared.engine.clone();
+                ResponseFuture::paid(paid::serve(engine, attempt, Rc::clone(&self.inner), request))
+            }
+        }
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for PaywallService<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PaywallService").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,9 @@
+//! The layer through its public service, with a facilitator that moves imaginary money.
+
+mod delivery;
+mod free;
+mod grpc;
+mod paid;
+mod readiness;
+mod refused;
+mod support;
