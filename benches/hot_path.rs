@@ -17,7 +17,7 @@ fn main() {
 
     let runtime = runtime();
     let (payments, apps) = (Payments::new(&engine), Apps::new(engine));
-    let paid = |payment| runtime.block_on(send(&apps.wrapped, request(PRICED, Some(&payment)))).status();
+    let paid = |payment| runtime.block_on(send(&apps.wrapped, request(PRICED, Some(&payment))));
     assert_eq!(paid(payments.good()), 200);
     let race = cases.race().prepared("paid, fakes and memory, real signature", || payments.good(), paid);
     println!("\nbest times, in turn\n{}", race.run(ROUNDS).table(BARE));

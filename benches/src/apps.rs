@@ -1,8 +1,9 @@
-use std::convert::Infallible;
+use std::{convert::Infallible, hint::black_box};
 
-use axum::{Router, body::Body, response::Response, routing::get};
+use axum::{Router, body::Body, extract::Path, response::Response, routing::get};
 use bytes::Bytes;
-use http::Request;
+use http::{Request, StatusCode};
+use http_body_util::BodyExt;
 use tower::{Layer, Service, ServiceExt, layer::layer_fn};
 use x402_core::Engine;
 use x402_tower::{Paywall, PaywallService};
@@ -34,16 +35,18 @@ impl Apps {
     }
 }
 
-/// Sends one request through a service.
-///
-/// # Errors
-/// None: the services cannot fail.
-pub async fn send<S, B>(service: &S, request: Request<Body>) -> Response<B>
+/// Sends one request through a service and takes its response's body to the end, as a server would; the status.
+pub async fn send<S, B>(service: &S, request: Request<Body>) -> StatusCode
 where
     S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone,
+    B: http_body::Body + Unpin,
 {
     let Ok(response) = service.clone().oneshot(request).await;
-    response
+    let (head, mut body) = response.into_parts();
+    while let Some(Ok(frame)) = body.frame().await {
+        black_box(frame);
+    }
+    black_box(head).status
 }
 
 /// A `GET` request, with a payment or without.
@@ -61,7 +64,11 @@ pub fn request(path: &str, payment: Option<&Bytes>) -> Request<Body> {
 }
 
 fn router() -> Router {
-    Router::new().route(FREE, get(|| async { "ok" })).route("/weather/{city}", get(|| async { "sunny" }))
+    Router::new().route(FREE, get(|| async { "ok" })).route("/weather/{city}", get(weather))
+}
+
+async fn weather(Path(city): Path<String>) -> String {
+    format!("{city}: sunny")
 }
 
 /// A layer's service that only forwards.
