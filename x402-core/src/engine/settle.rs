@@ -12,6 +12,15 @@ use crate::{
     telemetry,
 };
 
+/// Whether an authorization was sent before.
+#[derive(Clone, Copy, Debug)]
+enum Attempt {
+    /// It was not: a refusal means that nothing moved.
+    First,
+    /// It was, with an unknown outcome: only the chain can say that nothing moved.
+    Again,
+}
+
 /// Why the money of an order is not known to have moved.
 pub(super) enum Unsettled {
     /// It did not move. The order says why.
@@ -21,8 +30,17 @@ pub(super) enum Unsettled {
 }
 
 impl Engine {
-    /// Settles an order whose settlement is recorded as begun, and waits for evidence where the answer is unclear.
+    /// Settles an order whose first settlement is recorded as begun, and waits for evidence where the answer is unclear.
     pub(super) async fn settle(&self, payment: &Payment, hold: &mut Hold) -> Result<Order, Unsettled> {
+        self.attempt(payment, hold, Attempt::First).await
+    }
+
+    async fn attempt(
+        &self,
+        payment: &Payment,
+        hold: &mut Hold,
+        attempt: Attempt,
+    ) -> Result<Order, Unsettled> {
         let network = || payment.option.network.to_string();
         let begun = std::time::Instant::now();
         let settled = self.shared.facilitator.settle(payment).await;
@@ -35,10 +53,21 @@ impl Engine {
                     None
                 }
             },
-            // Whether it was used to pay us, only the chain can tell.
-            Err(SettleError::Rejected { reason: RejectReason::NonceAlreadyUsed, transaction }) => transaction,
+            // It may be refused because an earlier attempt, or a stranger, has moved the money already.
             Err(SettleError::Rejected { reason, transaction }) => {
-                return Err(self.record_failed(&reason, transaction, hold).await);
+                match (attempt, self.evidence(payment).await) {
+                    (_, Some(Evidence::Settled(settlement))) => {
+                        return self.record_settled(settlement, hold).await;
+                    }
+                    (_, Some(Evidence::Dead(reason))) => {
+                        return Err(self.record_failed(&reason, true, transaction, hold).await);
+                    }
+                    (Attempt::First, _) if reason != RejectReason::NonceAlreadyUsed => {
+                        let dead = reason.is_dead();
+                        return Err(self.record_failed(&reason, dead, transaction, hold).await);
+                    }
+                    _ => transaction,
+                }
             }
             Err(SettleError::Unresolved { transaction, source }) => {
                 tracing::warn!(error = %source, "settlement sent, answer lost");
@@ -59,11 +88,11 @@ impl Engine {
     pub(super) async fn resolve(&self, payment: &Payment, hold: &mut Hold) -> Result<Order, Unsettled> {
         match self.evidence(payment).await {
             Some(Evidence::Settled(settlement)) => self.record_settled(settlement, hold).await,
-            Some(Evidence::Dead(reason)) => Err(self.record_failed(&reason, None, hold).await),
+            Some(Evidence::Dead(reason)) => Err(self.record_failed(&reason, true, None, hold).await),
             Some(Evidence::StillPossible) | None => {
                 let again = Event::SettleStarted { response: None };
                 hold.advance(again).await.map_err(|error| Unsettled::Unknown(store_failed_as(&error)))?;
-                self.settle(payment, hold).await
+                self.attempt(payment, hold, Attempt::Again).await
             }
         }
     }
@@ -78,7 +107,9 @@ impl Engine {
         while self.shared.witness.is_some() {
             match self.evidence(payment).await {
                 Some(Evidence::Settled(settlement)) => return self.record_settled(settlement, hold).await,
-                Some(Evidence::Dead(reason)) => return Err(self.record_failed(&reason, None, hold).await),
+                Some(Evidence::Dead(reason)) => {
+                    return Err(self.record_failed(&reason, true, None, hold).await);
+                }
                 Some(Evidence::StillPossible) | None => {}
             }
             if Instant::now() + pause >= deadline {
@@ -120,11 +151,11 @@ impl Engine {
     async fn record_failed(
         &self,
         reason: &RejectReason,
+        dead: bool,
         transaction: Option<String>,
         hold: &mut Hold,
     ) -> Unsettled {
         tracing::warn!(%reason, transaction, "settlement failed");
-        let dead = reason.is_dead() || matches!(reason, RejectReason::NonceAlreadyUsed);
         let failed = Event::SettleFailed {
             reason: reason.code().into(),
             dead,

@@ -3,19 +3,25 @@
 //! [`Facilitator`] is the stateful half of a scheme: a remote service, or our own node. [`Witness`] reads from a
 //! chain what became of an authorization, which a remote service alone cannot tell.
 
+mod error;
+#[cfg(feature = "http-facilitator")]
+mod http;
 mod payment;
 mod settlement;
 mod witness;
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
+#[cfg(feature = "http-facilitator")]
+pub use self::http::{FACILITATOR_URL, HttpFacilitator, PUBLIC_TEST_FACILITATOR};
 pub use self::{
+    error::{SettleError, VerifyError},
     payment::Payment,
     settlement::Settlement,
     witness::{Evidence, Witness},
 };
 use crate::{
-    error::{BoxError, ConfigError, RejectReason},
+    error::ConfigError,
     price::PriceOption,
     scheme::Scheme,
     wire::{X402Version, facilitator::SupportedKind},
@@ -58,7 +64,7 @@ pub trait Facilitator: Send + Sync {
     /// # Errors
     /// [`ConfigError`] naming the option and what to do.
     fn preflight<'a>(&'a self, options: &'a [PriceOption]) -> BoxFuture<'a, Result<(), ConfigError>> {
-        Box::pin(async move { supports(&self.supported().await, options) })
+        Box::pin(async move { supports(self.supported().await, options) })
     }
 
     /// The stateless half, where this facilitator has one stronger than reading the structure.
@@ -72,51 +78,14 @@ pub trait Facilitator: Send + Sync {
     }
 }
 
-/// Why a payment was not found good.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum VerifyError {
-    /// It cannot be settled.
-    Rejected(RejectReason),
-    /// Nobody could tell.
-    Unavailable(BoxError),
-}
-
-/// What is known of the money when a settlement did not succeed.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum SettleError {
-    /// It did not move, and this attempt will not move it.
-    Rejected {
-        /// Why.
-        reason: RejectReason,
-        /// The transaction that failed, if one was sent.
-        transaction: Option<String>,
-    },
-    /// It may have moved: the request was sent and no clear answer came.
-    Unresolved {
-        /// The transaction, if it is known.
-        transaction: Option<String>,
-        /// What happened instead of an answer.
-        source: BoxError,
-    },
-    /// Nothing was sent: the other end cannot be reached or refuses work.
-    Unavailable(BoxError),
-}
-
 fn supports(
-    supported: &Result<Vec<SupportedKind>, VerifyError>,
+    supported: Result<Vec<SupportedKind>, VerifyError>,
     options: &[PriceOption],
 ) -> Result<(), ConfigError> {
-    let kinds = match supported {
-        Ok(kinds) => kinds,
-        Err(error) => {
-            return Err(ConfigError::new(
-                "facilitator",
-                format!("cannot be asked what it supports: {error:?}"),
-            ));
-        }
-    };
+    let kinds = supported.map_err(|error| {
+        ConfigError::new("facilitator", format!("cannot be asked what it supports: {error}"))
+            .with_source(error)
+    })?;
     let missing = options.iter().find(|option| !kinds.iter().any(|kind| covers(kind, option)));
     missing.map_or(Ok(()), |option| {
         Err(ConfigError::new(

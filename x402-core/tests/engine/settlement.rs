@@ -135,3 +135,21 @@ async fn settling_before_the_handler_owes_what_the_handler_did_not_give() {
     assert_eq!((answer.status, &*answer.body), (200, &b"run 2"[..]), "kept once it was delivered");
     assert_eq!((world.handler_runs(), world.facilitator.transfers().len()), (2, 1));
 }
+
+#[tokio::test]
+async fn a_refusal_after_an_unknown_outcome_is_no_proof_that_nothing_moved() {
+    let clock = FakeClock::new(UnixSeconds::new(NOW));
+    let facilitator = FakeFacilitator::new().with_local_proof();
+    let world = World::over(prices(), facilitator, clock, |builder| builder);
+    let request = Request::get("/weather/oslo");
+    let payment = world.pay(&request).await;
+    world.facilitator.next_settle(SettleAnswer::Unresolved { moved: true });
+    assert_eq!(world.send(&request.paid(&payment)).await.status, 503);
+    // The second try fails because the first one landed.
+    world.facilitator.next_settle(SettleAnswer::Reject(RejectReason::TransferFailed));
+    let answer = world.send(&request.paid(&payment)).await;
+    assert_eq!(answer.status, 503);
+    assert!(!answer.has("payment-required") && !answer.has("payment-response"));
+    assert_eq!(world.send(&request.paid(&payment)).await.status, 200);
+    assert_eq!((world.handler_runs(), world.facilitator.transfers().len()), (1, 1));
+}

@@ -1,0 +1,119 @@
+//! One request and its answer, within limits of time and size.
+
+use std::{sync::Arc, time::Duration};
+
+use reqwest::{
+    Client, RequestBuilder, Response,
+    header::{ACCEPT, CONTENT_TYPE},
+    redirect, retry,
+};
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use rustls_platform_verifier::BuilderVerifierExt as _;
+use serde::de::DeserializeOwned;
+
+use super::{address::Address, fault::Fault};
+use crate::error::ConfigError;
+
+/// A complete answer.
+pub(super) struct Answer {
+    success: bool,
+    status: u16,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    #[cfg(test)]
+    pub(super) fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        Self { success: (200..300).contains(&status), status, body: body.into() }
+    }
+
+    /// The result in it, whatever the status: some facilitators refuse payments with 400 or 500.
+    ///
+    /// What is wrong with it stays unsaid: the parser's own words may quote the answer.
+    pub(super) fn result<T: DeserializeOwned>(&self) -> Result<T, Fault> {
+        // Derived structs would also take an array of their members.
+        let is_object = self.body.trim_ascii_start().starts_with(b"{");
+        match serde_json::from_slice(&self.body) {
+            Ok(result) if is_object => Ok(result),
+            _ if self.success => Err(Fault::NotAResult),
+            _ => Err(Fault::Status(self.status)),
+        }
+    }
+}
+
+/// Asks with a body of JSON.
+pub(super) fn post(client: &Client, address: &Address, endpoint: &str, json: Vec<u8>) -> RequestBuilder {
+    client.post(address.endpoint(endpoint)).header(CONTENT_TYPE, JSON).body(json)
+}
+
+/// Asks without a body.
+pub(super) fn get(client: &Client, address: &Address, endpoint: &str) -> RequestBuilder {
+    client.get(address.endpoint(endpoint))
+}
+
+/// Sends a request once and reads its whole answer, both within `limit`.
+pub(super) async fn exchange(request: RequestBuilder, limit: Duration) -> Result<Answer, Fault> {
+    let exchanged = async {
+        let response = request.header(ACCEPT, JSON).send().await.map_err(|error| {
+            let error = error.without_url();
+            if error.is_connect() { Fault::Unreachable(error) } else { Fault::Broken(error) }
+        })?;
+        let status = response.status();
+        if status.is_redirection() {
+            return Err(Fault::Redirected(status.as_u16()));
+        }
+        let body = read(response).await?;
+        Ok(Answer { success: status.is_success(), status: status.as_u16(), body })
+    };
+    tokio::time::timeout(limit, exchanged).await.unwrap_or(Err(Fault::TimedOut(limit)))
+}
+
+async fn read(mut response: Response) -> Result<Vec<u8>, Fault> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| Fault::Broken(error.without_url()))? {
+        if body.len() + chunk.len() > MAX_ANSWER {
+            return Err(Fault::TooLong);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// What proves who the facilitator is. On loopback nothing does, and no certificates need be installed.
+pub(super) fn tls(address: &Address) -> Result<ClientConfig, ConfigError> {
+    let cannot = |error: rustls::Error| {
+        ConfigError::new("facilitator", format!("needs the system's root certificates: {error}"))
+            .with_source(error)
+    };
+    let versions = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("the provider has the default versions");
+    let verified = if address.is_encrypted() {
+        versions.with_platform_verifier().map_err(cannot)?
+    } else {
+        versions.with_root_certificates(RootCertStore::empty())
+    };
+    Ok(verified.with_no_client_auth())
+}
+
+/// A client that talks to nobody but the host it is told, and says everything once.
+pub(super) fn client(tls: ClientConfig, encrypted: bool, connect_timeout: Duration) -> Client {
+    Client::builder()
+        .tls_backend_preconfigured(tls)
+        .https_only(encrypted)
+        .redirect(redirect::Policy::none())
+        .referer(false)
+        .no_proxy()
+        .retry(retry::never())
+        .connect_timeout(connect_timeout)
+        .pool_idle_timeout(IDLE)
+        .user_agent(USER_AGENT)
+        .build()
+        .expect("the options are constants and the TLS configuration is of this version")
+}
+
+const JSON: &str = "application/json";
+const MAX_ANSWER: usize = 1024 * 1024;
+/// Shorter than common servers keep theirs, or a settlement would be sent into a connection that is being closed.
+const IDLE: Duration = Duration::from_secs(4);
+const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
