@@ -6,7 +6,7 @@ use actix_web::{
     dev::{Payload, ServiceRequest},
     http::{
         Method, Version,
-        header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue},
+        header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING},
     },
 };
 use x402_core::head::{Header, RequestHead};
@@ -53,11 +53,11 @@ impl RequestHead for Head<'_> {
         if matches!(payload, Payload::None) {
             return false;
         }
-        // HTTP/2 has a payload for every request and does not show whether it is empty.
         let headers = request.headers();
-        request.version() != Version::HTTP_2
-            || !matches!(*request.method(), Method::GET | Method::HEAD)
-            || headers.contains_key(CONTENT_LENGTH)
-            || headers.contains_key(CONTENT_TYPE)
+        // In HTTP/2 the headers need not tell, and the payload of a request without a body looks like any other.
+        let untold = request.version() == Version::HTTP_2 && !matches!(*request.method(), Method::GET | Method::HEAD);
+        untold
+            || headers.contains_key(TRANSFER_ENCODING)
+            || headers.get(CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0")
     }
 }

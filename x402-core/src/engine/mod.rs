@@ -9,6 +9,8 @@ mod hold;
 mod outcome;
 mod replies;
 mod settle;
+#[cfg(all(feature = "http-facilitator", feature = "memory"))]
+mod short;
 mod ticket;
 mod triage;
 

@@ -1,0 +1,7 @@
+//! Apps behind the paywall, with a facilitator that moves imaginary money.
+
+mod delivery;
+mod paid;
+mod refused;
+mod scopes;
+mod support;
