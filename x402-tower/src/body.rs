@@ -37,11 +37,13 @@ struct Delivery {
 
 impl<B> ResponseBody<B> {
     /// The handler's body, untouched.
+    #[inline]
     pub(crate) const fn inner(body: B) -> Self {
         Self { kind: Kind::Inner { body, delivery: None } }
     }
 
     /// A body of our own.
+    #[inline]
     pub(crate) const fn full(data: Bytes) -> Self {
         Self { kind: Kind::Full { data, trailers: None, delivery: None } }
     }
@@ -80,6 +82,7 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
     type Data = Bytes;
     type Error = B::Error;
 
+    #[inline]
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -118,6 +121,7 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
         Poll::Ready(frame)
     }
 
+    #[inline]
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Inner { body, .. } => body.is_end_stream(),
@@ -125,6 +129,7 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
         }
     }
 
+    #[inline]
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Inner { body, .. } => body.size_hint(),

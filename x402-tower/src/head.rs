@@ -6,6 +6,8 @@ use http::{Extensions, HeaderMap, Method, Request, Uri};
 use http_body::Body;
 use x402_core::head::{Header, RequestHead};
 
+use crate::reply::header_name;
+
 /// The address of the peer, put into a request's extensions by whoever accepted the connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct PeerAddr(pub SocketAddr);
@@ -65,7 +67,7 @@ impl RequestHead for Head<'_> {
     }
 
     fn header(&self, name: &'static str) -> Header<'_> {
-        Header::from_values(self.headers.get_all(name).iter().map(http::HeaderValue::as_bytes))
+        Header::from_values(self.headers.get_all(header_name(name)).iter().map(http::HeaderValue::as_bytes))
     }
 
     fn headers(&self) -> Vec<(String, Vec<u8>)> {
