@@ -6,7 +6,10 @@ use std::{
     ops::Deref,
 };
 
-use actix_web::{FromRequest, HttpMessage, HttpRequest, ResponseError, dev::Payload};
+use actix_web::{
+    FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError, body::BoxBody, dev::Payload,
+    http::Method,
+};
 
 /// The payment behind a request.
 ///
@@ -42,22 +45,31 @@ impl FromRequest for PaidContext {
 
     fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
         let paid = request.extensions().get::<x402_core::PaidContext>().cloned();
-        ready(paid.map(Self).ok_or_else(|| {
-            tracing::error!(
-                method = %request.method(),
-                path = request.path(),
-                "a handler asks who paid, but its route is not behind a paywall"
-            );
-            NotBehindPaywall
+        ready(paid.map(Self).ok_or_else(|| NotBehindPaywall {
+            method: request.method().clone(),
+            path: request.path().to_owned(),
         }))
     }
 }
 
-/// A handler asked for a [`PaidContext`] on a route that takes no payment. Answered with 500.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct NotBehindPaywall;
+/// A handler asked for a [`PaidContext`] on a route that takes no payment. Answered with 500, and logged.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NotBehindPaywall {
+    method: Method,
+    path: String,
+}
 
-impl ResponseError for NotBehindPaywall {}
+impl ResponseError for NotBehindPaywall {
+    // Logged here and not where it is made: an `Option<PaidContext>` makes one, too.
+    fn error_response(&self) -> HttpResponse<BoxBody> {
+        tracing::error!(
+            method = %self.method,
+            path = self.path,
+            "a handler asks who paid, but its route is not behind a paywall"
+        );
+        HttpResponse::InternalServerError().body(self.to_string())
+    }
+}
 
 impl fmt::Display for NotBehindPaywall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

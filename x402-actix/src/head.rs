@@ -55,7 +55,8 @@ impl RequestHead for Head<'_> {
         }
         let headers = request.headers();
         // In HTTP/2 the headers need not tell, and the payload of a request without a body looks like any other.
-        let untold = request.version() == Version::HTTP_2 && !matches!(*request.method(), Method::GET | Method::HEAD);
+        let untold =
+            request.version() == Version::HTTP_2 && !matches!(*request.method(), Method::GET | Method::HEAD);
         untold
             || headers.contains_key(TRANSFER_ENCODING)
             || headers.get(CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0")

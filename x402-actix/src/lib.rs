@@ -1,4 +1,111 @@
-//! The x402 paywall for actix-web.
+//! The x402 paywall for [`actix_web`]: a price on an app, a scope or a resource, and an extractor that tells who paid.
+//!
+//! ```no_run
+//! use actix_web::{App, HttpServer, get, web};
+//! use x402_actix::{PaidContext, Paywall, Prices};
+//!
+//! # #[cfg(feature = "http-facilitator")]
+//! #[actix_web::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let prices = Prices::new("https://api.example.com")       // the public origin: never taken from `Host`
+//!         .pay_to("eip155:84532", "0x209693Bc6afc0C5328bA36FaF03C514EF312287C")
+//!         .charge("GET /weather/{city}", "$0.01")
+//!         .build()?;                                            // every mistake in the table is found here
+//!     let paywall = Paywall::new(prices);                       // made once: all workers share it
+//!     let server = HttpServer::new(move || App::new().wrap(paywall.clone()).service(weather));
+//!     Ok(server.bind("127.0.0.1:3000")?.run().await?)
+//! }
+//! # #[cfg(not(feature = "http-facilitator"))]
+//! # fn main() {}
+//!
+//! #[get("/weather/{city}")]
+//! async fn weather(city: web::Path<String>, paid: PaidContext) -> String {
+//!     format!("{city}: sunny, paid by {}", paid.payer)
+//! }
+//! ```
+//!
+//! # What happens to a request
+//!
+//! What is free goes straight to its handler, untouched. What is priced and unpaid is answered with 402 and the terms, for
+//! clients of both protocol versions. What is paid is checked, its payment is claimed for this one use, and the handler
+//! runs. Its response is held until the payment is settled, and sent with a receipt. A handler that fails (an error,
+//! status 400 or above, a panic) or that loses its client charges nobody, unless its route is settled
+//! [before the handler](SettleTiming::BeforeHandler). Handlers and bodies need not be `Send`.
+//!
+//! # Deployment caveats
+//!
+//! - Make the paywall outside of the server's factory and clone it in. One per worker would keep orders per worker, and
+//!   the same payment could be presented to each.
+//! - Prices name the path that the client sent, also inside scopes. Wrap `NormalizePath` around the paywall (`wrap` it
+//!   later), if at all.
+//! - Middleware that answers requests on its own (authentication, CORS, rate limits) belongs outside the paywall, so that
+//!   nobody pays for a refusal: it is wrapped *later*.
+//! - actix-web answers `Expect: 100-continue` before any middleware runs.
+//! - A handler's error that middleware between it and the paywall passes on as `Err` leaves without a receipt; that
+//!   matters only to routes that are settled before the handler.
+//!
+//! # A node of your own
+//!
+//! [`Engine::builder`] is the full form: who settles, where orders are kept, when money moves.
+//!
+//! ```
+//! use actix_web::{App, test, web};
+//! use x402_actix::{Engine, Paywall, Prices, SettleTiming};
+//! # use x402_actix::core::testing::{FakeFacilitator, TestPayer};
+//!
+//! # #[actix_web::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let facilitator = FakeFacilitator::new();
+//! # let prices = Prices::new("https://api.example.com")
+//! #     .pay_to("eip155:84532", "0x209693Bc6afc0C5328bA36FaF03C514EF312287C")
+//! #     .charge("GET /weather/{city}", "$0.01")
+//! #     .build()?;
+//! let engine = Engine::builder(prices)
+//!     .facilitator(facilitator)                                 // `EvmFacilitator` of `x402-evm`, for one
+//!     .settle(SettleTiming::AfterHandler)
+//!     .build()?;
+//! engine.preflight().await?;                                    // can it settle what the table asks for?
+//! let app = App::new()
+//!     .wrap(Paywall::from(engine))
+//!     .route("/weather/{city}", web::get().to(async || "sunny"));
+//! let app = test::init_service(app).await;
+//!
+//! let unpaid = test::TestRequest::get().uri("/weather/oslo").to_request();
+//! let challenge = test::call_service(&app, unpaid).await;
+//! assert_eq!(challenge.status(), 402);
+//!
+//! # let terms = challenge.headers().get("payment-required").expect("the terms are there");
+//! # let payment = TestPayer::new("alice").pay_v2(terms.as_bytes());
+//! // A client reads the terms in `PAYMENT-REQUIRED`, signs, and asks again:
+//! let paid = test::TestRequest::get().uri("/weather/oslo").append_header(("payment-signature", &payment[..]));
+//! let response = test::call_service(&app, paid.to_request()).await;
+//! assert_eq!(response.status(), 200);
+//! assert!(response.headers().contains_key("payment-response"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # A price on one resource
+//!
+//! [`Paywall::charge`] makes a middleware for a single resource, with everything else shared:
+//!
+//! ```
+//! # use actix_web::{App, web};
+//! # use x402_actix::{ConfigError, Paywall};
+//! # fn app(paywall: &Paywall) -> Result<(), ConfigError> {
+//! let report = web::resource("/report").wrap(paywall.charge("$0.02")?).to(async || "a report");
+//! let app = App::new().service(report);
+//! # let _ = app;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `memory` | orders in memory, the default of [`Engine::builder`] |
+//! | `http-facilitator` (default) | `Paywall::new`, and the facilitator it takes |
 
 mod body;
 mod extract;
@@ -10,6 +117,8 @@ mod reply;
 mod service;
 
 pub use x402_core as core;
+#[cfg(feature = "http-facilitator")]
+pub use x402_core::facilitator::HttpFacilitator;
 pub use x402_core::{
     Engine, EngineBuilder, SettleTiming,
     error::ConfigError,

@@ -1,9 +1,107 @@
-//! The x402 paywall for axum.
+//! The x402 paywall for [`axum`]: a price on a router or on a route, and an extractor that tells who paid.
+//!
+//! ```no_run
+//! use axum::{Router, extract::Path, routing::get};
+//! use x402_axum::{PaidContext, Paywall, Prices};
+//!
+//! # #[cfg(feature = "http-facilitator")]
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let prices = Prices::new("https://api.example.com")       // the public origin: never taken from `Host`
+//!         .pay_to("eip155:84532", "0x209693Bc6afc0C5328bA36FaF03C514EF312287C")
+//!         .charge("GET /weather/{city}", "$0.01")
+//!         .free("GET /health")
+//!         .build()?;                                            // every mistake in the table is found here
+//!     let app = Router::new()
+//!         .route("/weather/{city}", get(weather))
+//!         .route("/health", get(async || "ok"))
+//!         .layer(Paywall::new(prices));
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+//!     Ok(axum::serve(listener, app).await?)
+//! }
+//! # #[cfg(not(feature = "http-facilitator"))]
+//! # fn main() {}
+//!
+//! async fn weather(Path(city): Path<String>, paid: PaidContext) -> String {
+//!     format!("{city}: sunny, paid by {}", paid.payer)
+//! }
+//! ```
+//!
+//! # What happens to a request
+//!
+//! What is free goes straight to its handler, untouched. What is priced and unpaid is answered with 402 and the terms, for
+//! clients of both protocol versions. What is paid is checked, its payment is claimed for this one use, and the handler
+//! runs. Its response is held until the payment is settled, and sent with a receipt. A handler that fails (status 400 or
+//! above, a panic) or that loses its client charges nobody, unless its route is settled
+//! [before the handler](SettleTiming::BeforeHandler).
+//!
+//! # Deployment caveats
+//!
+//! - A layer covers the routes that were added *before* it, as always in axum. List what the table says with
+//!   [`Prices::rules`] and hold it against your routes in a test.
+//! - Prices name the path that the client sent, also where the layer is inside `nest`.
+//! - Layers that answer requests on their own (authentication, CORS, rate limits) belong outside the paywall, so that
+//!   nobody pays for a refusal: they are added *after* it.
+//! - `Paywall::new` keeps orders in the memory of this process. Instances that share traffic share a store.
+//!
+//! # A node of your own
+//!
+//! [`Engine::builder`] is the full form: who settles, where orders are kept, when money moves.
+//!
+//! ```
+//! use axum::{Router, body::Body, http::Request, routing::get};
+//! use tower::ServiceExt;
+//! use x402_axum::{Engine, Paywall, Prices, SettleTiming};
+//! # use x402_axum::core::testing::{FakeFacilitator, TestPayer};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let facilitator = FakeFacilitator::new();
+//! # let prices = Prices::new("https://api.example.com")
+//! #     .pay_to("eip155:84532", "0x209693Bc6afc0C5328bA36FaF03C514EF312287C")
+//! #     .charge("GET /weather/{city}", "$0.01")
+//! #     .build()?;
+//! let engine = Engine::builder(prices)
+//!     .facilitator(facilitator)                                 // `EvmFacilitator` of `x402-evm`, for one
+//!     .settle(SettleTiming::AfterHandler)
+//!     .build()?;
+//! engine.preflight().await?;                                    // can it settle what the table asks for?
+//! let app = Router::new()
+//!     .route("/weather/{city}", get(async || "sunny"))
+//!     .layer(Paywall::from(engine));
+//!
+//! let unpaid = Request::get("/weather/oslo").body(Body::empty())?;
+//! let challenge = app.clone().oneshot(unpaid).await?;
+//! assert_eq!(challenge.status(), 402);
+//!
+//! # let payment = TestPayer::new("alice").pay_v2(challenge.headers()["payment-required"].as_bytes());
+//! // A client reads the terms in `PAYMENT-REQUIRED`, signs, and asks again:
+//! let paid = Request::get("/weather/oslo").header("payment-signature", &payment[..]).body(Body::empty())?;
+//! let response = app.oneshot(paid).await?;
+//! assert_eq!(response.status(), 200);
+//! assert!(response.headers().contains_key("payment-response"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # A price on one route
+//!
+//! [`Paywall::charge`] makes a layer for a single route, with everything else shared.
+//!
+//! # Features
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `memory` | orders in memory, the default of [`Engine::builder`] |
+//! | `http-facilitator` (default) | `Paywall::new`, and the facilitator it takes |
+//! | `tokio` (default) | the peer's address from axum's `ConnectInfo`, for prices that depend on it |
 
 mod extract;
 mod route;
 
 pub use x402_core as core;
+#[cfg(feature = "http-facilitator")]
+pub use x402_core::facilitator::HttpFacilitator;
 pub use x402_core::{
     Engine, EngineBuilder, SettleTiming,
     error::ConfigError,

@@ -62,7 +62,7 @@ mod pure {
     #[cfg(feature = "signer")]
     pub(crate) fn sign(key: &[u8; 32], digest: &[u8; 32]) -> EcdsaSignature {
         let key = k256::ecdsa::SigningKey::from_slice(key).expect("checked when it was read");
-        let (signature, id) = key.sign_prehash_recoverable(digest).expect("a 32-byte digest can be signed");
+        let (signature, id) = key.sign_prehash_recoverable(digest);
         EcdsaSignature { rs: signature.to_bytes().into(), odd_y: id.is_y_odd() }
     }
 

@@ -1,4 +1,101 @@
-//! The x402 paywall as a tower layer.
+//! The x402 paywall as a [`tower`](https://docs.rs/tower) layer: for hyper, tonic, and anything else made of services.
+//!
+//! With axum take `x402-axum`, which adds the extractor and knows about nested routers.
+//!
+//! # What happens to a request
+//!
+//! The layer looks at its head: method, path and the payment headers. What is free goes straight to the service beneath,
+//! untouched. What is priced and unpaid is answered with 402 and the terms, for clients of both protocol versions. What
+//! is paid is checked, its payment is claimed for this one use, and the service is called with a [`PaidContext`] in the
+//! request's extensions. Its response is held until the payment is settled, and sent with a receipt. A handler that fails
+//! (status 400 or above, an error, a panic) or that loses its client charges nobody, unless its route is settled
+//! [before the handler](SettleTiming::BeforeHandler).
+//!
+//! A response of known length up to the engine's limit is collected before the settlement and kept for a retry of the
+//! same payment. A longer one, or a stream, is not looked at; it starts when the money has moved.
+//!
+//! # Deployment caveats
+//!
+//! - Layers that answer requests on their own, or rewrite paths, belong outside the paywall: whatever is inside is paid
+//!   for. So does authentication, so that nobody pays for a refusal.
+//! - Prices name the path in [`Request::uri`](http::Request::uri). A router that strips prefixes *before* the layer hides
+//!   them from it: put the layer outside, or see [`RequestView`].
+//! - A response counts as delivered when its body was handed to the transport in full. One that was lost before is
+//!   owed: its payer gets it by presenting the same payment again.
+//!
+//! # Example
+//!
+//! ```
+//! use bytes::Bytes;
+//! use http::{Request, Response};
+//! use http_body_util::{Empty, Full};
+//! use tower::{Layer, ServiceExt, service_fn};
+//! use x402_tower::{Engine, PaidContext, Paywall, Prices};
+//! # use x402_tower::core::testing::{FakeFacilitator, TestPayer};
+//!
+//! async fn weather(request: Request<Empty<Bytes>>) -> Result<Response<Full<Bytes>>, std::convert::Infallible> {
+//!     let paid = request.extensions().get::<PaidContext>().expect("the route has a price");
+//!     Ok(Response::new(Full::from(format!("sunny, paid by {}", paid.payer))))
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let facilitator = FakeFacilitator::new();
+//! let prices = Prices::new("https://api.example.com")       // the public origin: never taken from `Host`
+//!     .pay_to("eip155:84532", "0x209693Bc6afc0C5328bA36FaF03C514EF312287C")
+//!     .charge("GET /weather/{city}", "$0.01")
+//!     .build()?;                                            // every mistake in the table is found here
+//! let engine = Engine::builder(prices).facilitator(facilitator).build()?;
+//! let service = Paywall::from(engine).layer(service_fn(weather));
+//!
+//! let unpaid = Request::get("/weather/oslo").body(Empty::new())?;
+//! let challenge = service.clone().oneshot(unpaid).await?;
+//! assert_eq!(challenge.status(), 402);
+//!
+//! # let payment = TestPayer::new("alice").pay_v2(challenge.headers()["payment-required"].as_bytes());
+//! // A client reads the terms in `PAYMENT-REQUIRED`, signs, and asks again:
+//! let paid = Request::get("/weather/oslo").header("payment-signature", &payment[..]).body(Empty::new())?;
+//! let response = service.oneshot(paid).await?;
+//! assert_eq!(response.status(), 200);
+//! assert!(response.headers().contains_key("payment-response"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! With the feature `http-facilitator` (on by default) there is a shorter form: [`Paywall::new`] keeps orders in memory and
+//! settles through a remote facilitator.
+//!
+//! # One service, one price
+//!
+//! [`Paywall::charge`] puts a price on a single service, with everything else shared:
+//!
+//! ```
+//! # use bytes::Bytes;
+//! # use http::{Request, Response};
+//! # use http_body_util::{Empty, Full};
+//! # use tower::{Layer, service_fn};
+//! # use x402_tower::{ConfigError, Paywall};
+//! # fn mount(paywall: Paywall) -> Result<(), ConfigError> {
+//! let report = service_fn(async |_: Request<Empty<Bytes>>| Ok::<_, ConfigError>(Response::new(Full::new(Bytes::from("report")))));
+//! let report = paywall.charge("$0.02")?.layer(report);
+//! # let _ = report;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # gRPC
+//!
+//! A call with the content type `application/grpc` is refused in gRPC: status 200 with `grpc-status` and `grpc-message`,
+//! and the terms as metadata `payment-required`. Prices name the method's path, `"POST /package.Service/Method"`. A method
+//! that fails at once, with its status in the response's head, charges nobody; one that streams is paid for when its
+//! stream starts.
+//!
+//! # Features
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `memory` | orders in memory, the default of [`Engine::builder`] |
+//! | `http-facilitator` (default) | `Paywall::new`, and the facilitator it takes |
 
 mod body;
 mod future;
@@ -9,6 +106,8 @@ mod reply;
 mod service;
 
 pub use x402_core as core;
+#[cfg(feature = "http-facilitator")]
+pub use x402_core::facilitator::HttpFacilitator;
 pub use x402_core::{
     Engine, EngineBuilder, PaidContext, SettleTiming,
     error::ConfigError,

@@ -1,2 +1,105 @@
-//! Conformance server.
-fn main() {}
+//! A paid API for tests to drive: the same handlers behind each adapter, configured by the environment alone.
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `PORT` | where to listen on the loopback address; `0`, the default, picks a free port |
+//! | `FRAMEWORK` | `axum` (default), `tower` (on hyper) or `actix` |
+//! | `ORIGIN` | the public origin; default: the own loopback address |
+//! | `PAY_TO` | who is paid on `eip155:84532` |
+//! | `RPC_URL`, `SIGNER_KEY` | settle on this node, with gas from this key |
+//! | `FACILITATOR_URL` | or settle through this facilitator |
+//! | `SETTLE` | `after` (default) or `before` the handler |
+//! | `QUOTE_KEY` | what seals quotes, in hexadecimal; default: random |
+//! | `DELIVERY_LOG` | a file: each paid handler appends `route, payment key, random token` and syncs it before it answers |
+//! | `RUST_LOG` | what to log to the standard error |
+//!
+//! Paid handlers send their token as `Delivery-Token`. `GET /stats` counts the runs of all handlers. Once the server is
+//! ready it prints `listening on http://127.0.0.1:PORT`; it ends on Ctrl-C and on SIGTERM when all responses are sent.
+
+mod actix;
+mod answer;
+mod axum;
+mod config;
+mod delivery;
+mod handlers;
+mod routes;
+mod tower;
+
+use std::{
+    error::Error,
+    io::{self, IsTerminal as _},
+    net::TcpListener,
+    process::ExitCode,
+    sync::Arc,
+};
+
+use tracing_subscriber::EnvFilter;
+use x402_core::Engine;
+
+use crate::{
+    config::{Config, Framework},
+    delivery::DeliveryLog,
+    handlers::Handlers,
+};
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::from_default_env())
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), BoxError> {
+    let config = Config::from_env()?;
+    let listener = TcpListener::bind(("127.0.0.1", config.port))
+        .map_err(|error| format!("PORT: cannot listen on 127.0.0.1:{}: {error}", config.port))?;
+    listener.set_nonblocking(true)?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let log = config.delivery_log.as_deref().map(DeliveryLog::open).transpose()?;
+    let handlers = Arc::new(Handlers::new(log));
+    let framework = config.framework;
+    let engine = config.engine(&url).await?;
+    // The socket takes connections already: they wait until the server below accepts them.
+    println!("listening on {url}");
+    serve(framework, engine, handlers, listener).await
+}
+
+async fn serve(
+    framework: Framework,
+    engine: Engine,
+    handlers: Arc<Handlers>,
+    listener: TcpListener,
+) -> Result<(), BoxError> {
+    match framework {
+        Framework::Axum => axum::serve(engine, handlers, listener).await,
+        Framework::Tower => tower::serve(engine, handlers, listener).await,
+        Framework::Actix => actix::serve(engine, handlers, listener).await,
+    }
+}
+
+/// Until somebody asks this process to end.
+async fn shutdown() {
+    let interrupted = async { tokio::signal::ctrl_c().await.expect("signals can be listened for") };
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminated = signal(SignalKind::terminate()).expect("signals can be listened for");
+        tokio::select! {
+            () = interrupted => {}
+            _ = terminated.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    interrupted.await;
+}

@@ -74,7 +74,7 @@ impl Story<'_> {
     fn pay(&self, url: &str, payment: &[u8], before: (u128, u128)) -> Result<Answer, BoxError> {
         self.paint.title("3. Ask again, with the payment");
         let answer = get(url, Some(payment))?;
-        self.paint.status(answer.status, &answer.body);
+        self.paint.status(answer.status, answer.body.trim_end());
         check(answer.status == 200, "the paid request is served", &answer)?;
         self.paint.field("transaction", &plain(&answer.receipt["transaction"]));
         self.paint.field("paid by", &plain(&answer.receipt["payer"]));
@@ -93,7 +93,7 @@ impl Story<'_> {
         self.paint.title("4. The same payment again");
         let balances = self.balances()?;
         let answer = get(url, Some(payment))?;
-        self.paint.status(answer.status, &answer.body);
+        self.paint.status(answer.status, answer.body.trim_end());
         check(answer.status == 200 && answer.replayed, "a retry gets the kept response", &answer)?;
         check(answer.receipt == first.receipt, "with the same receipt", &answer)?;
         check(self.balances()? == balances, "nothing was charged", &answer)?;

@@ -21,7 +21,7 @@ use actix_web::{
 use bytes::Bytes;
 use x402_actix::core::testing::{FakeFacilitator, SettleAnswer, TestPayer};
 
-use crate::support::{payment, paying, paywall, send, settle_down};
+use crate::support::{paying, payment, paywall, send, settle_down};
 
 /// Two chunks of unknown length.
 struct Chunks(Vec<&'static str>);
@@ -61,7 +61,8 @@ async fn a_client_that_leaves_its_handler_is_not_charged() {
             not_send.to_string()
         }
     };
-    let app = init_service(App::new().wrap(paywall(&facilitator)).route("/paid", web::get().to(handler))).await;
+    let app =
+        init_service(App::new().wrap(paywall(&facilitator)).route("/paid", web::get().to(handler))).await;
     let header = payment(&app, "/paid", &TestPayer::new("alice")).await;
     let mut call = Box::pin(app.call(paying("/paid", &header).to_request()));
     while runs.load(Ordering::Relaxed) == 0 {
@@ -78,7 +79,8 @@ async fn a_client_that_leaves_its_handler_is_not_charged() {
 #[actix_web::test]
 async fn a_response_lost_on_the_way_is_delivered_again_without_a_charge() {
     let facilitator = FakeFacilitator::new();
-    let app = init_service(App::new().wrap(paywall(&facilitator)).route("/paid", web::get().to(stream))).await;
+    let app =
+        init_service(App::new().wrap(paywall(&facilitator)).route("/paid", web::get().to(stream))).await;
     let header = payment(&app, "/paid", &TestPayer::new("alice")).await;
     let response = app.call(paying("/paid", &header).to_request()).await.unwrap();
     {
@@ -95,7 +97,8 @@ async fn a_response_lost_on_the_way_is_delivered_again_without_a_charge() {
 #[actix_web::test]
 async fn a_stream_is_held_until_it_is_paid_for() {
     let facilitator = FakeFacilitator::new();
-    let app = init_service(App::new().wrap(paywall(&facilitator)).route("/paid", web::get().to(stream))).await;
+    let app =
+        init_service(App::new().wrap(paywall(&facilitator)).route("/paid", web::get().to(stream))).await;
     let header = payment(&app, "/paid", &TestPayer::new("alice")).await;
     facilitator.next_settle(SettleAnswer::Hang);
     let mut call = pin!(send(&app, paying("/paid", &header)));
@@ -113,7 +116,8 @@ async fn a_stream_is_held_until_it_is_paid_for() {
 async fn empty_answers_count_as_delivered() {
     let facilitator = FakeFacilitator::new();
     let handler = async || HttpResponse::NoContent().finish();
-    let app = init_service(App::new().wrap(paywall(&facilitator)).route("/paid", web::get().to(handler))).await;
+    let app =
+        init_service(App::new().wrap(paywall(&facilitator)).route("/paid", web::get().to(handler))).await;
     let header = payment(&app, "/paid", &TestPayer::new("alice")).await;
     drop(app.call(paying("/paid", &header).to_request()).await.unwrap());
     settle_down().await;

@@ -12,7 +12,7 @@ use x402_actix::{
     },
 };
 
-use crate::support::{get, payment, paying, paywall, send};
+use crate::support::{get, paying, payment, paywall, send};
 
 async fn who(paid: PaidContext) -> HttpResponse {
     HttpResponse::Ok()
@@ -40,7 +40,10 @@ async fn a_paid_request_reaches_its_handler_in_both_timings_and_gets_a_receipt()
         let vary: Vec<_> = answer.headers.get_all("vary").map(|value| value.to_str().unwrap()).collect();
         assert_eq!(vary, ["accept", "PAYMENT-SIGNATURE, X-PAYMENT"]);
         let body = answer.body.to_lowercase();
-        assert!(body.starts_with(&alice.address().to_string().to_lowercase()) && body.ends_with(settled), "{body}");
+        assert!(
+            body.starts_with(&alice.address().to_string().to_lowercase()) && body.ends_with(settled),
+            "{body}"
+        );
     }
     assert_eq!(facilitator.transfers().len(), 2);
 }
@@ -68,7 +71,8 @@ async fn handlers_that_fail_charge_nobody_and_the_kept_response_is_sent_again() 
             if run == 1 { Err(error::ErrorImATeapot("teapot")) } else { Ok("at last") }
         }
     };
-    let app = init_service(App::new().wrap(paywall(&facilitator)).route("/paid", web::get().to(handler))).await;
+    let app =
+        init_service(App::new().wrap(paywall(&facilitator)).route("/paid", web::get().to(handler))).await;
     let header = payment(&app, "/paid", &TestPayer::new("alice")).await;
     for (status, body) in
         [(500, "{\"error\":\"handler_failed\"}"), (418, "teapot"), (200, "at last"), (200, "at last")]
@@ -118,10 +122,10 @@ async fn a_response_whose_settlement_fails_is_withheld() {
 
 #[actix_web::test]
 async fn without_a_paywall_a_handler_that_asks_who_paid_does_not_run() {
-    let app = App::new()
-        .wrap(paywall(&FakeFacilitator::new()))
-        .route("/open", web::get().to(who))
-        .route("/maybe", web::get().to(async |paid: Option<PaidContext>| if paid.is_some() { "paid" } else { "free" }));
+    let app = App::new().wrap(paywall(&FakeFacilitator::new())).route("/open", web::get().to(who)).route(
+        "/maybe",
+        web::get().to(async |paid: Option<PaidContext>| if paid.is_some() { "paid" } else { "free" }),
+    );
     let app = init_service(app).await;
     assert_eq!(send(&app, get("/open")).await.status, StatusCode::INTERNAL_SERVER_ERROR.as_u16());
     assert_eq!(send(&app, get("/maybe")).await.body, "free");

@@ -1,15 +1,12 @@
-use actix_web::{
-    App, HttpResponse,
-    test::init_service,
-    web,
-};
+use actix_web::{App, HttpResponse, test::init_service, web};
 use x402_actix::core::testing::{FakeFacilitator, TestPayer};
 
-use crate::support::{get, payment, paying, paywall, request, send};
+use crate::support::{get, paying, payment, paywall, request, send};
 
 #[actix_web::test]
 async fn free_requests_pass_untouched() {
-    let handler = async || HttpResponse::Ok().insert_header(("payment-response", "the handler's own")).body("hello");
+    let handler =
+        async || HttpResponse::Ok().insert_header(("payment-response", "the handler's own")).body("hello");
     let app = App::new().wrap(paywall(&FakeFacilitator::new())).route("/api/health", web::get().to(handler));
     let app = init_service(app).await;
     let answer = send(&app, get("/api/health")).await;
@@ -20,9 +17,8 @@ async fn free_requests_pass_untouched() {
 
 #[actix_web::test]
 async fn an_unpaid_request_is_told_the_price_in_both_dialects() {
-    let app = App::new()
-        .wrap(paywall(&FakeFacilitator::new()))
-        .route("/paid", web::route().to(async || "secret"));
+    let app =
+        App::new().wrap(paywall(&FakeFacilitator::new())).route("/paid", web::route().to(async || "secret"));
     let app = init_service(app).await;
     let answer = send(&app, get("/paid")).await;
     assert_eq!(answer.status, 402);
@@ -39,9 +35,8 @@ async fn an_unpaid_request_is_told_the_price_in_both_dialects() {
 
 #[actix_web::test]
 async fn bad_headers_and_paths_are_400() {
-    let app = App::new()
-        .wrap(paywall(&FakeFacilitator::new()))
-        .route("/paid", web::get().to(async || "secret"));
+    let app =
+        App::new().wrap(paywall(&FakeFacilitator::new())).route("/paid", web::get().to(async || "secret"));
     let app = init_service(app).await;
     let good = payment(&app, "/paid", &TestPayer::new("alice")).await;
     let cases = [

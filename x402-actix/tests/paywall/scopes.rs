@@ -1,14 +1,9 @@
 //! Which path decides, in every composition of scopes.
 
-use actix_web::{
-    App,
-    middleware::NormalizePath,
-    test::init_service,
-    web,
-};
+use actix_web::{App, middleware::NormalizePath, test::init_service, web};
 use x402_actix::core::testing::{FakeFacilitator, TestPayer};
 
-use crate::support::{get, payment, paying, paywall, request, send};
+use crate::support::{get, paying, payment, paywall, request, send};
 
 async fn weather(city: web::Path<String>) -> String {
     format!("{city}: sunny")

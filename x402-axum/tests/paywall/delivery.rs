@@ -9,7 +9,7 @@ use axum::{Router, body::Body, http::StatusCode, routing::get as on_get};
 use http_body::Body as _;
 use x402_axum::core::testing::{FakeFacilitator, TestPayer};
 
-use crate::support::{payment, paying, paywall, request, send, text};
+use crate::support::{paying, payment, paywall, request, send, text};
 
 #[tokio::test]
 async fn handlers_that_fail_or_panic_charge_nobody() {

@@ -4,7 +4,7 @@ use x402_axum::{
     core::testing::{FakeFacilitator, TestPayer},
 };
 
-use crate::support::{get, payment, paying, paywall, send, text};
+use crate::support::{get, paying, payment, paywall, send, text};
 
 fn app(facilitator: &FakeFacilitator) -> Router {
     let who = async |paid: PaidContext| {

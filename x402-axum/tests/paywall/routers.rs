@@ -14,7 +14,7 @@ use x402_axum::{
     core::testing::{FakeFacilitator, TestPayer},
 };
 
-use crate::support::{get, payment, paying, paywall, request, send, text};
+use crate::support::{get, paying, payment, paywall, request, send, text};
 
 async fn weather(Path(city): Path<String>) -> String {
     format!("{city}: sunny")
@@ -41,10 +41,7 @@ async fn the_path_that_was_sent_decides_in_every_composition() {
         ("as a service", Router::new().nest_service("/api", api().layer(paywall.clone()))),
         ("merged", Router::new().route("/", on_get(async || "home")).merge(full().layer(paywall.clone()))),
         ("as a fallback", Router::new().fallback_service(full().layer(paywall.clone()))),
-        (
-            "twice",
-            Router::new().nest("/api", api().layer(paywall.clone())).layer(paywall.clone()),
-        ),
+        ("twice", Router::new().nest("/api", api().layer(paywall.clone())).layer(paywall.clone())),
     ];
     for (number, (name, app)) in apps.into_iter().enumerate() {
         let health = send(&app, get("/api/health")).await;
@@ -72,9 +69,7 @@ async fn the_path_that_was_sent_decides_in_every_composition() {
 #[tokio::test]
 async fn a_path_rewritten_before_the_router_is_the_rewritten_one() {
     let facilitator = FakeFacilitator::new();
-    let inner = Router::new()
-        .route("/paid", on_get(async || "secret"))
-        .layer(paywall(&facilitator));
+    let inner = Router::new().route("/paid", on_get(async || "secret")).layer(paywall(&facilitator));
     let rewrite = MapRequestLayer::new(|mut request: axum::extract::Request| {
         *request.uri_mut() = Uri::from_static("/paid");
         request

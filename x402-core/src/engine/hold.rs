@@ -12,12 +12,13 @@ use crate::{
 
 /// An order that is ours to work on.
 ///
-/// Dropped without [`Hold::end`], it reports what its holder left behind: nothing was charged, or a response to a
+/// Dropped without [`Hold::advance`] of a last event, it reports what its holder left behind: nothing was charged, or a response to a
 /// settled payment was lost. Should even that not arrive, the lease lapses.
 pub(super) struct Hold {
     store: Arc<dyn OrderStore>,
     clock: Arc<dyn Clock>,
     lease: Lease,
+    length: Duration,
     renewal: Option<AbortHandle>,
     if_dropped: IfDropped,
 }
@@ -43,12 +44,24 @@ impl Hold {
     ) -> Self {
         let renewal = tokio::spawn(renew(Arc::clone(&store), Arc::clone(&clock), lease.clone(), length));
         metrics::gauge!(telemetry::IN_FLIGHT).increment(1);
-        Self { store, clock, lease, renewal: Some(renewal.abort_handle()), if_dropped: IfDropped::GiveUp }
+        Self {
+            store,
+            clock,
+            lease,
+            length,
+            renewal: Some(renewal.abort_handle()),
+            if_dropped: IfDropped::GiveUp,
+        }
     }
 
     /// Reports an event, and keeps the order unless the event lets go of it.
     pub(super) async fn advance(&mut self, event: Event) -> Result<Order, StoreError> {
-        let advanced = self.store.advance(&self.lease, &event, self.clock.now()).await;
+        let mut advanced = self.store.advance(&self.lease, &event, self.clock.now()).await;
+        if matches!(advanced, Err(StoreError::Lapsed)) {
+            // We stood still for longer than the lease. The order is ours again, unless somebody took it over.
+            self.store.renew(&self.lease, self.length, self.clock.now()).await?;
+            advanced = self.store.advance(&self.lease, &event, self.clock.now()).await;
+        }
         if event.releases() && advanced.is_ok() {
             self.stop();
         }

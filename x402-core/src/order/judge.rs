@@ -65,3 +65,129 @@ pub fn judge(order: &Order, presented: &Presentation<'_>) -> Verdict {
 
 /// The reason of an order whose handler failed as often as it may run unpaid.
 pub(super) const HANDLER_ERROR: &str = "handler_error";
+
+#[cfg(all(test, feature = "memory"))]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{
+        Conflict::*, DeliveryState as D, PaymentState as P, Verdict::Conflict as Refuse, Verdict::*, *,
+    };
+    use crate::{
+        order::{OrderState, StoredResponse},
+        testing::store_contract::Payments,
+    };
+
+    struct Row {
+        payment: P,
+        delivery: D,
+        leased: bool,
+        /// When a response is kept and may be replayed; else.
+        verdicts: [Verdict; 2],
+    }
+
+    const fn row(payment: P, delivery: D, leased: bool, kept: Verdict, else_: Verdict) -> Row {
+        Row { payment, delivery, leased, verdicts: [kept, else_] }
+    }
+
+    #[rustfmt::skip]
+    const ROWS: &[Row] = &[
+        row(P::Verifying,  D::Withheld,  true,  Wait, Wait),
+        row(P::Verified,   D::Executing, true,  Wait, Wait),
+        row(P::Settling,   D::Ready,     true,  Wait, Wait),
+        row(P::Unresolved, D::Ready,     true,  Wait, Wait),
+        row(P::Settled,    D::Executing, true,  Replay, Wait),
+        row(P::Settled,    D::Ready,     true,  Replay, Wait),
+        row(P::Settled,    D::Delivered, true,  Replay, Refuse(AlreadyDelivered)),
+        row(P::Settled,    D::Delivered, false, Replay, Refuse(AlreadyDelivered)),
+        row(P::Failed,     D::Ready,     false, Failed, Failed),
+        // Settled after the handler ran, whose response was too long to keep: the run is lost, the settlement failed.
+        row(P::Failed,     D::Executing, false, Failed, Failed),
+        row(P::Expired,    D::Withheld,  false, Expired, Expired),
+    ];
+
+    fn payments() -> Payments {
+        Payments::new(Arc::new(crate::order::MemoryStore::new()))
+    }
+
+    fn order(payments: &Payments, row: &Row) -> Order {
+        let leased_until = row.leased.then(|| payments.lapsed());
+        let state = OrderState { payment: row.payment, delivery: row.delivery, attempts: 1 };
+        Order { state, leased_until, ..Order::opened(&payments.request(0), 1, payments.now) }
+    }
+
+    fn presented<'a>(order: &'a Order, now: UnixSeconds) -> Presentation<'a> {
+        Presentation {
+            key: order.key,
+            fingerprint: order.fingerprint,
+            payment_id: order.payment_id.as_ref(),
+            replayable: true,
+            now,
+        }
+    }
+
+    #[test]
+    fn each_state_has_its_verdict() {
+        let payments = payments();
+        for row in ROWS {
+            for (response_kept, replayable) in [(true, true), (true, false), (false, true), (false, false)] {
+                let order = Order { response_kept, ..order(&payments, row) };
+                let presented = Presentation { replayable, ..presented(&order, payments.now) };
+                let wanted = row.verdicts[usize::from(!(response_kept && replayable))];
+                assert_eq!(judge(&order, &presented), wanted, "{:?}/{:?}", row.payment, row.delivery);
+            }
+        }
+    }
+
+    #[test]
+    fn another_request_or_another_payment_learns_nothing_of_an_order() {
+        let payments = payments();
+        let id = PaymentId::new("order-of-breakfast").unwrap();
+        for row in ROWS {
+            let order = Order { response_kept: true, ..order(&payments, row) };
+            let own = presented(&order, payments.now);
+            let elsewhere = payments.elsewhere(&payments.request(0)).fingerprint;
+            let renamed = Presentation { payment_id: Some(&id), ..own.clone() };
+            assert_eq!(
+                judge(&order, &Presentation { fingerprint: elsewhere, ..own.clone() }),
+                Refuse(OtherRequest)
+            );
+            assert_eq!(judge(&order, &renamed), Refuse(IdentifierReused));
+            // Its identifier met ours, request and all: still it is not the payment that bought the response.
+            let namesake = Presentation { key: payments.request(1).key, ..own };
+            assert_eq!(judge(&order, &namesake), Refuse(IdentifierReused));
+        }
+    }
+
+    #[test]
+    fn a_handler_that_failed_too_often_is_not_a_settlement_that_failed() {
+        let payments = payments();
+        let running = Row { leased: false, ..row(P::Verified, D::Executing, false, Wait, Wait) };
+        let last = OrderState { attempts: crate::order::MAX_ATTEMPTS, ..order(&payments, &running).state };
+        let mut failed = Order { state: last, ..order(&payments, &running) };
+        let vanished = failed.clone();
+        failed.apply(&crate::order::Event::HandlerFailed, payments.now).unwrap();
+        for order in [failed, vanished] {
+            assert_eq!(judge(&order, &presented(&order, payments.now)), Refuse(NoAttemptsLeft));
+        }
+    }
+
+    #[test]
+    fn a_response_kept_before_an_unclear_settlement_is_replayed_after_it() {
+        let payments = payments();
+        let mut order = Order::opened(&payments.request(0), 1, payments.now);
+        let response = Some(Arc::new(StoredResponse::new(200, Vec::new(), "sunny".into())));
+        for event in [
+            crate::order::Event::VerifyOk,
+            crate::order::Event::HandlerStarted,
+            crate::order::Event::SettleStarted { response },
+            crate::order::Event::SettleUnclear { transaction: Some("0x1".into()) },
+            crate::order::Event::SettleStarted { response: None },
+            payments.settled(&payments.request(0)),
+            crate::order::Event::Delivered,
+        ] {
+            order.apply(&event, payments.now).unwrap();
+        }
+        assert_eq!(judge(&order, &presented(&order, payments.now)), Replay);
+    }
+}

@@ -239,3 +239,6 @@ impl std::error::Error for IllegalEdge {}
 
 /// How often one payment may run a handler that fails before it is charged.
 pub const MAX_ATTEMPTS: u8 = 3;
+
+#[cfg(test)]
+mod tests;

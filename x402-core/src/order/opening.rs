@@ -61,3 +61,63 @@ pub fn opening(existing: Option<&Order>, request: &OpenRequest, now: UnixSeconds
         _ => Opening::TakeOver,
     }
 }
+
+#[cfg(all(test, feature = "memory"))]
+mod tests {
+    use super::{DeliveryState as D, Opening::*, PaymentState as P, *};
+    use crate::{order::OrderState, testing::store_contract::Payments};
+
+    fn payments() -> Payments {
+        Payments::new(Arc::new(crate::order::MemoryStore::new()))
+    }
+
+    fn left_as(payments: &Payments, payment: P, delivery: D, attempts: u8) -> (Order, OpenRequest) {
+        let request = payments.request(0);
+        let state = OrderState { payment, delivery, attempts };
+        let order = Order { state, leased_until: None, ..Order::opened(&request, 1, payments.now) };
+        (order, request)
+    }
+
+    #[test]
+    fn what_nobody_claimed_is_created() {
+        let payments = payments();
+        assert_eq!(opening(None, &payments.request(0), payments.now), Create);
+    }
+
+    #[test]
+    fn what_is_left_of_an_order_decides_who_may_have_it() {
+        let payments = payments();
+        // Payment, delivery, attempts; for its own request; for another one.
+        for (payment, delivery, attempts, own, other) in [
+            (P::Verifying, D::Withheld, 0, TakeOver, Held),
+            (P::Verified, D::Withheld, 0, TakeOver, Held),
+            (P::Verified, D::Executing, 1, TakeOver, Held),
+            (P::Verified, D::Errored, 2, TakeOver, Held),
+            (P::Verified, D::Executing, 3, Held, Held),
+            (P::Settling, D::Executing, 1, TakeOver, Held),
+            (P::Settling, D::Executing, 3, TakeOver, Held),
+            (P::Settling, D::Ready, 1, TakeOver, Held),
+            (P::Unresolved, D::Ready, 1, TakeOver, Held),
+            (P::Settled, D::Withheld, 0, TakeOver, Held),
+            (P::Settled, D::Executing, 1, TakeOver, Held),
+            (P::Settled, D::Errored, 9, TakeOver, Held),
+            (P::Settled, D::Ready, 1, TakeOver, Held),
+            (P::Settled, D::Delivered, 1, Held, Held),
+            (P::Rejected, D::Withheld, 0, Create, Create),
+            (P::Failed, D::Ready, 1, Held, Held),
+            (P::Failed, D::Errored, 3, Held, Held),
+            (P::Expired, D::Withheld, 0, Held, Held),
+        ] {
+            let (order, request) = left_as(&payments, payment, delivery, attempts);
+            let at = |request: &OpenRequest| opening(Some(&order), request, payments.now);
+            assert_eq!(at(&request), own, "{payment:?}/{delivery:?}/{attempts}");
+            assert_eq!(at(&payments.elsewhere(&request)), other, "{payment:?}/{delivery:?}/{attempts}");
+            let renamed =
+                OpenRequest { payment_id: PaymentId::new("order-of-breakfast").ok(), ..request.clone() };
+            assert_eq!(at(&renamed), other, "{payment:?}/{delivery:?}/{attempts}");
+            let leased = Order { leased_until: Some(payments.lapsed()), ..order.clone() };
+            assert_eq!(opening(Some(&leased), &request, payments.now), Held);
+            assert_eq!(opening(Some(&leased), &request, payments.lapsed()), own, "a lapsed lease is none");
+        }
+    }
+}

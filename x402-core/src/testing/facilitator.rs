@@ -1,13 +1,17 @@
 //! A facilitator that moves imaginary money, and fails as told.
 
+mod answers;
+
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, HashSet},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::sync::watch;
 
+use self::answers::Script;
+pub use self::answers::{EvidenceAnswer, SettleAnswer, VerifyAnswer};
 use super::FakeSignatures;
 use crate::{
     error::RejectReason,
@@ -28,52 +32,6 @@ pub struct FakeFacilitator {
     shared: Arc<Shared>,
 }
 
-/// What [`FakeFacilitator`] says when it is asked to verify.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub enum VerifyAnswer {
-    /// The truth.
-    #[default]
-    Honest,
-    /// No.
-    Reject(RejectReason),
-    /// Nothing: it is down.
-    Unavailable,
-    /// Nothing until it is [released](FakeFacilitator::release), then the truth.
-    Hang,
-}
-
-/// What [`FakeFacilitator`] does when it is asked to settle.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub enum SettleAnswer {
-    /// What it can: moves the money unless it has moved.
-    #[default]
-    Honest,
-    /// Refuses; nothing moves.
-    Reject(RejectReason),
-    /// Loses the answer, after the money moved or without.
-    Unresolved {
-        /// Whether the money moves.
-        moved: bool,
-    },
-    /// Nothing: it is down.
-    Unavailable,
-    /// Nothing until it is [released](FakeFacilitator::release), then what it can.
-    Hang,
-}
-
-/// What [`FakeFacilitator`] says when it is asked as a [`Witness`].
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub enum EvidenceAnswer {
-    /// The truth.
-    #[default]
-    Honest,
-    /// Nothing: it is down.
-    Unavailable,
-}
-
 struct Shared {
     state: Mutex<State>,
     hanging: watch::Sender<usize>,
@@ -92,13 +50,6 @@ struct State {
     any_signature: bool,
     local_proof: bool,
     witness: bool,
-}
-
-#[derive(Default)]
-struct Script<A> {
-    always: A,
-    next: VecDeque<A>,
-    calls: usize,
 }
 
 impl FakeFacilitator {
@@ -370,13 +321,6 @@ impl State {
     }
 }
 
-impl<A: Clone> Script<A> {
-    fn take(&mut self) -> A {
-        self.calls += 1;
-        self.next.pop_front().unwrap_or_else(|| self.always.clone())
-    }
-}
-
 /// Counts a call as hanging for as long as it does, dropped ones too.
 struct Hanging<'a>(&'a watch::Sender<usize>);
 
@@ -394,3 +338,6 @@ impl Drop for Hanging<'_> {
 }
 
 const DOWN: &str = "fake facilitator is down";
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
 use ruint::aliases::U256;
 use serde::Serialize;
@@ -18,10 +17,15 @@ use sha2::{Digest, Sha256};
 
 use super::fake_signature;
 use crate::{
-    price::AtomicAmount,
-    scheme::{Eip3009, EvmAddress},
-    time::{Clock, SystemClock, UnixSeconds},
-    wire::{V1, V2, v1, v2},
+    facilitator::Payment,
+    price::{AtomicAmount, NetworkId, PriceOption},
+    scheme::{Eip3009, EvmAddress, ExactEvmStructure},
+    time::{Clock, SystemClock},
+    wire::{
+        V1, V2, decode_payment,
+        header::{decode_json, encode},
+        v1, v2,
+    },
 };
 
 /// Answers challenges as a stock client does, with the signatures of [`fake_signature`].
@@ -63,8 +67,8 @@ impl TestPayer {
     /// When the header is not a challenge, or offers nothing on an EVM chain.
     #[must_use]
     pub fn pay_v2(&self, payment_required: &[u8]) -> Bytes {
-        let json = BASE64_STANDARD.decode(payment_required).expect("PAYMENT-REQUIRED is base64");
-        let challenge = serde_json::from_slice(&json).expect("PAYMENT-REQUIRED is a challenge");
+        let challenge =
+            decode_json(payment_required, LARGEST_CHALLENGE).expect("PAYMENT-REQUIRED is a challenge");
         header(&self.answer_v2(&challenge))
     }
 
@@ -84,17 +88,17 @@ impl TestPayer {
     /// When the challenge offers nothing on an EVM chain.
     #[must_use]
     pub fn answer_v2(&self, challenge: &v2::PaymentRequired) -> v2::PaymentPayload {
-        let (accepted, asset, pay_to) = challenge
+        let read = |accepted| Some((accepted, PriceOption::from_v2(accepted).ok()?));
+        let (accepted, option) = challenge
             .accepts
             .iter()
-            .find_map(|option| evm(option, &option.scheme, &option.asset, &option.pay_to))
-            .expect("the challenge offers `exact` on an EVM chain");
-        let lifetime = Duration::from_secs(accepted.max_timeout_seconds);
-        let message = self.authorize(asset, pay_to, amount(&accepted.amount), lifetime);
+            .filter_map(read)
+            .find(payable)
+            .expect("something on an EVM chain is offered");
         v2::PaymentPayload {
             x402_version: V2,
             accepted: accepted.clone(),
-            payload: payload(&message),
+            payload: payload(&self.authorize(&option)),
             resource: Some(challenge.resource.clone()),
             extensions: challenge.extensions.clone(),
         }
@@ -106,44 +110,55 @@ impl TestPayer {
     /// When the challenge offers nothing on an EVM chain.
     #[must_use]
     pub fn answer_v1(&self, challenge: &v1::PaymentRequired) -> v1::PaymentPayload {
-        let (option, asset, pay_to) = challenge
+        let read = |accepted| Some((accepted, option_v1(accepted)?));
+        let (accepted, option) = challenge
             .accepts
             .iter()
-            .find_map(|option| evm(option, &option.scheme, &option.asset, &option.pay_to))
-            .expect("the challenge offers `exact` on an EVM chain");
-        let lifetime = Duration::from_secs(option.max_timeout_seconds);
-        let message = self.authorize(asset, pay_to, amount(&option.max_amount_required), lifetime);
+            .filter_map(read)
+            .find(payable)
+            .expect("something on an EVM chain is offered");
         v1::PaymentPayload {
             x402_version: V1,
-            scheme: option.scheme.clone(),
-            network: option.network.clone(),
-            payload: payload(&message),
+            scheme: accepted.scheme.clone(),
+            network: accepted.network.clone(),
+            payload: payload(&self.authorize(&option)),
         }
     }
 
-    /// Signs a transfer from this payer with a new nonce, good from the beginning of time until `lifetime` from now.
+    /// Signs what `option` asks for with a new nonce, good from the beginning of time for as long as the option says.
+    ///
+    /// # Panics
+    /// When the option is not on an EVM chain.
     #[must_use]
-    pub fn authorize(
-        &self,
-        asset: EvmAddress,
-        pay_to: EvmAddress,
-        amount: AtomicAmount,
-        lifetime: Duration,
-    ) -> Eip3009 {
+    pub fn authorize(&self, option: &PriceOption) -> Eip3009 {
+        let lifetime = Duration::from_secs(option.max_timeout_seconds);
         let message = Eip3009 {
             from: self.address,
-            to: pay_to,
-            value: amount.get(),
+            to: option.pay_to.parse().expect("the recipient is an EVM address"),
+            value: option.amount.get(),
             valid_after: U256::ZERO,
-            valid_before: U256::from(self.now().after(lifetime).get()),
+            valid_before: U256::from(self.clock.now().after(lifetime).get()),
             nonce: self.next_nonce(),
             signature: Vec::new(),
         };
-        sign(message, asset)
+        sign(message, option)
     }
 
-    fn now(&self) -> UnixSeconds {
-        self.clock.now()
+    /// A payment for `option` as the engine hands it to a [`Facilitator`](crate::facilitator::Facilitator), to test one
+    /// by itself.
+    ///
+    /// # Panics
+    /// When the option is not on an EVM chain.
+    #[must_use]
+    pub fn payment(&self, option: &PriceOption) -> Payment {
+        let resource = v2::ResourceInfo { url: "https://api.example.com/".to_owned(), ..Default::default() };
+        let accepts = vec![option.to_v2()];
+        let resource_info = resource.clone();
+        let challenge =
+            v2::PaymentRequired { x402_version: V2, error: None, resource, accepts, extensions: None };
+        let presented = decode_payment(&header(&self.answer_v2(&challenge))).expect("it was just encoded");
+        let authorization = ExactEvmStructure::authorization(presented.payment.scheme_payload(), option);
+        Payment::new(presented, option.clone(), resource_info, authorization.expect("it was just written"))
     }
 
     fn next_nonce(&self) -> [u8; 32] {
@@ -159,10 +174,13 @@ impl fmt::Debug for TestPayer {
     }
 }
 
-/// Signs, or signs again, a message that was made or changed by hand.
+/// Signs, or signs again, a message that was made or changed by hand, in the signing domain of `option`'s token.
+///
+/// # Panics
+/// When the option is not on an EVM chain.
 #[must_use]
-pub fn sign(mut message: Eip3009, asset: EvmAddress) -> Eip3009 {
-    message.signature = fake_signature(&message, asset).to_vec();
+pub fn sign(mut message: Eip3009, option: &PriceOption) -> Eip3009 {
+    message.signature = fake_signature(&message, option).expect("the option is on an EVM chain").to_vec();
     message
 }
 
@@ -183,30 +201,111 @@ pub fn payload(message: &Eip3009) -> Value {
 }
 
 /// The header text of a payment.
-///
-/// # Panics
-/// When the message cannot be written as JSON.
 #[must_use]
 pub fn header(message: &impl Serialize) -> Bytes {
-    let json = serde_json::to_vec(message).expect("a message is JSON");
-    BASE64_STANDARD.encode(json).into()
+    encode(message)
 }
 
-fn evm<'a, T>(
-    option: &'a T,
-    scheme: &str,
-    asset: &str,
-    pay_to: &str,
-) -> Option<(&'a T, EvmAddress, EvmAddress)> {
-    let addresses = || Some((asset.parse().ok()?, pay_to.parse().ok()?));
-    let (asset, pay_to) = (scheme == "exact").then(addresses)??;
-    Some((option, asset, pay_to))
+fn option_v1(accepted: &v1::PaymentRequirements) -> Option<PriceOption> {
+    let network = NetworkId::from_v1_name(&accepted.network)?;
+    let amount: AtomicAmount = accepted.max_amount_required.parse().ok()?;
+    let mut option = PriceOption::new(network, accepted.asset.as_str(), amount, accepted.pay_to.as_str());
+    option.scheme = accepted.scheme.as_str().into();
+    option.max_timeout_seconds = accepted.max_timeout_seconds;
+    Some(option)
 }
 
-fn amount(units: &str) -> AtomicAmount {
-    units.parse().expect("an amount in a challenge is a decimal number")
+fn payable<T>((_, option): &(T, PriceOption)) -> bool {
+    let is_address = |text: &str| text.parse::<EvmAddress>().is_ok();
+    &*option.scheme == "exact"
+        && option.network.is_evm()
+        && is_address(&option.asset)
+        && is_address(&option.pay_to)
 }
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::from("0x"), |text, byte| text + &format!("{byte:02x}"))
+}
+
+/// More than any server sends.
+const LARGEST_CHALLENGE: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        scheme::{Proof, Scheme},
+        testing::{FakeClock, FakeSignatures},
+        time::UnixSeconds,
+    };
+
+    fn option() -> PriceOption {
+        let network = NetworkId::new("eip155:84532").unwrap();
+        PriceOption::new(
+            network,
+            format!("0x{:040x}", 1),
+            AtomicAmount::from(1_000_u64),
+            format!("0x{:040x}", 2),
+        )
+    }
+
+    #[test]
+    fn a_name_is_an_address_and_each_payment_has_its_nonce() {
+        let (alice, again, bob) = (TestPayer::new("alice"), TestPayer::new("alice"), TestPayer::new("bob"));
+        assert_eq!(alice.address(), again.address());
+        assert_ne!(alice.address(), bob.address());
+        let first = alice.authorize(&option());
+        assert_ne!(first.nonce, alice.authorize(&option()).nonce);
+        assert_eq!(first.nonce, again.authorize(&option()).nonce);
+    }
+
+    #[test]
+    fn both_dialects_are_answered_with_what_was_asked() {
+        let payer = TestPayer::new("alice").clock(FakeClock::default());
+        let resource = v2::ResourceInfo { url: "https://api.example.com/".to_owned(), ..Default::default() };
+        let v1 = v1::PaymentRequired {
+            x402_version: V1,
+            error: None,
+            accepts: vec![option().to_v1(&resource).unwrap()],
+            payer: None,
+        };
+        let v2 = v2::PaymentRequired {
+            x402_version: V2,
+            error: None,
+            resource,
+            accepts: vec![option().to_v2()],
+            extensions: None,
+        };
+        let headers = [payer.pay_v1(&serde_json::to_vec(&v1).unwrap()), payer.pay_v2(&encode(&v2))];
+        for header in headers {
+            let presented = decode_payment(&header).unwrap();
+            let authorization = FakeSignatures.read(presented.payment.scheme_payload(), &option()).unwrap();
+            assert_eq!(authorization.amount, option().amount);
+            assert_eq!(
+                authorization.valid_before,
+                UnixSeconds::new(1_800_000_000 + option().max_timeout_seconds)
+            );
+            assert_eq!(FakeSignatures.prove(&authorization, &option()).unwrap(), Proof::Signed);
+        }
+    }
+
+    #[test]
+    fn a_signature_covers_the_message_and_its_domain() {
+        let honest = TestPayer::new("alice").authorize(&option());
+        let proof = |message: &Eip3009, option: &PriceOption| {
+            let authorization = FakeSignatures.read(&payload(message), option).unwrap();
+            FakeSignatures.prove(&authorization, option)
+        };
+        assert_eq!(proof(&honest, &option()), Ok(Proof::Signed));
+        let mut more = honest.clone();
+        more.value += U256::from(1);
+        let mut other_asset = option();
+        other_asset.asset = format!("0x{:040x}", 3).into();
+        let mut other_chain = option();
+        other_chain.network = NetworkId::new("eip155:8453").unwrap();
+        for (message, option) in [(&more, &option()), (&honest, &other_asset), (&honest, &other_chain)] {
+            assert_eq!(proof(message, option), Err(crate::error::RejectReason::WrongSignature));
+        }
+        assert_eq!(proof(&sign(more.clone(), &option()), &option()), Ok(Proof::Signed));
+    }
 }

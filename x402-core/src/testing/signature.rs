@@ -8,16 +8,20 @@ use crate::{
     scheme::{Authorization, Eip3009, EvmAddress, ExactEvmStructure, Proof, Scheme, SignedMessage},
 };
 
-/// The one signature that [`FakeSignatures`] takes for `message` in the signing domain of `asset`.
+/// The one signature that [`FakeSignatures`] takes for `message` in the signing domain of `option`'s token; none where
+/// the option is not on an EVM chain.
 ///
-/// It is a hash over everything that a real one covers, so that a message changed after it was signed is noticed.
+/// It is a hash over the message, the chain and the token, so that whatever is changed after it was signed is noticed.
 #[must_use]
-pub fn fake_signature(message: &Eip3009, asset: EvmAddress) -> [u8; 65] {
+pub fn fake_signature(message: &Eip3009, option: &PriceOption) -> Option<[u8; 65]> {
+    let chain_id = option.network.chain_id()?;
+    let asset: EvmAddress = option.asset.parse().ok()?;
     let mut signature = [27; 65];
     for (part, half) in signature[..64].chunks_exact_mut(32).enumerate() {
         let mut hash = Sha256::new();
         hash.update(b"x402 fake signature v1\0");
         hash.update([u8::try_from(part).expect("a signature has two halves")]);
+        hash.update(chain_id.to_be_bytes());
         hash.update(asset.as_bytes());
         hash.update(message.from.as_bytes());
         hash.update(message.to.as_bytes());
@@ -27,7 +31,7 @@ pub fn fake_signature(message: &Eip3009, asset: EvmAddress) -> [u8; 65] {
         hash.update(message.nonce);
         half.copy_from_slice(&hash.finalize());
     }
-    signature
+    Some(signature)
 }
 
 /// `exact` on EVM chains with the signatures of [`fake_signature`]: proves payments of a
@@ -46,9 +50,9 @@ impl Scheme for FakeSignatures {
 
     fn prove(&self, authorization: &Authorization, option: &PriceOption) -> Result<Proof, RejectReason> {
         let SignedMessage::Eip3009(message) = &authorization.message;
-        let asset = option.asset.parse().map_err(|_| RejectReason::UnsupportedScheme)?;
+        let wanted = fake_signature(message, option).ok_or(RejectReason::UnsupportedScheme)?;
         match message.signature.len() {
-            65 if message.signature == fake_signature(message, asset) => Ok(Proof::Signed),
+            65 if message.signature == wanted => Ok(Proof::Signed),
             65 => Err(RejectReason::WrongSignature),
             _ => Err(RejectReason::MalformedSignature),
         }

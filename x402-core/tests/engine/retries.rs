@@ -204,3 +204,28 @@ fn base64_decode(text: &Bytes) -> Vec<u8> {
     use base64::{Engine as _, engine::general_purpose::STANDARD};
     STANDARD.decode(text).unwrap()
 }
+
+#[tokio::test]
+async fn a_handler_that_outlives_its_lease_is_paid_if_nobody_came_for_the_order() {
+    let world = World::new();
+    let request = Request::get("/weather/oslo");
+    let ticket = world.enter(&request.paid(&world.pay(&request).await)).await.unwrap();
+    world.clock.advance(Duration::from_secs(45));
+    assert_eq!(world.run(ticket, 200).await.status, 200);
+    assert_eq!(world.facilitator.transfers().len(), 1);
+}
+
+#[tokio::test]
+async fn a_handler_that_was_overtaken_neither_settles_nor_delivers() {
+    let world = World::new();
+    let request = Request::get("/weather/oslo");
+    let paid = request.paid(&world.pay(&request).await);
+    let slow = world.enter(&paid).await.unwrap();
+    world.clock.advance(Duration::from_secs(45));
+    let quick = world.enter(&paid).await.unwrap();
+    let late = world.run(slow, 200).await;
+    assert_eq!((late.status, late.has("payment-response")), (503, false));
+    assert_eq!(world.facilitator.transfers().len(), 0);
+    assert_eq!(world.run(quick, 200).await.status, 200);
+    assert_eq!(world.facilitator.transfers().len(), 1);
+}

@@ -46,4 +46,8 @@ impl Identifiers {
     ) -> Result<MutexGuard<'_, HashMap<Identifier, PaymentKey>>, StoreError> {
         lock(&self.shards[usize::from(identifier.0[0]) % self.shards.len()])
     }
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().unwrap().len()).sum()
+    }
 }

@@ -17,6 +17,7 @@ mod identifiers;
 mod record;
 mod shard;
 mod table;
+mod terms;
 #[cfg(test)]
 mod tests;
 

@@ -5,6 +5,7 @@ use std::{cmp::Reverse, collections::BinaryHeap};
 use super::{
     record::{Record, Seconds},
     table::Table,
+    terms::Shared,
 };
 use crate::{
     order::{Order, OwnerToken},
@@ -17,11 +18,12 @@ pub(super) struct Shard {
     /// When to look at which position. Every record has the entry its [`queued`](Record::queued) names; others are
     /// passed over.
     queue: BinaryHeap<Reverse<(Seconds, u32)>>,
+    terms: Shared,
 }
 
 impl Shard {
-    pub(super) const fn new(seed: u64) -> Self {
-        Self { table: Table::new(seed), queue: BinaryHeap::new() }
+    pub(super) fn new(seed: u64) -> Self {
+        Self { table: Table::new(seed), queue: BinaryHeap::new(), terms: Shared::default() }
     }
 
     /// The order and its holder, unless it is as good as forgotten.
@@ -40,23 +42,24 @@ impl Shard {
     }
 
     /// Writes an order, new or changed.
-    pub(super) fn put(&mut self, order: Order, owner: OwnerToken) {
-        let record = Record::new(order, owner);
-        let due = record.queued;
-        if let Some(position) = self.table.position(record.key()) {
-            let old = self.table.get_mut(position).expect("a position found is in use");
-            let queued = old.queued;
-            *old = record;
-            // A later time is found out when the queue comes to the old one.
-            if due < queued {
-                self.queue.push(Reverse((due, position)));
-            } else {
-                old.queued = queued;
-            }
-        } else {
+    pub(super) fn put(&mut self, mut order: Order, owner: OwnerToken) {
+        let Some(position) = self.table.position(&order.key) else {
+            order.terms = self.terms.share(order.terms);
+            let record = Record::new(order, owner);
+            let due = record.queued;
             let position = self.table.insert(record);
             self.queue.push(Reverse((due, position)));
+            return;
+        };
+        let mut record = Record::new(order, owner);
+        let old = self.table.get_mut(position).expect("a position found is in use");
+        // That the time is later now is found out when the queue comes to the old one.
+        let due = record.queued;
+        record.queued = due.min(old.queued);
+        if due < old.queued {
+            self.queue.push(Reverse((due, position)));
         }
+        *old = record;
     }
 
     /// Forgets at most `limit` orders that are over; looks at a bounded number of entries. Returns what it forgot.
@@ -86,6 +89,12 @@ impl Shard {
             self.queue.shrink_to(self.queue.len() * 2);
         }
         forgotten
+    }
+
+    /// How many orders it has room for.
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.table.capacity().max(self.queue.capacity())
     }
 
     fn remove(&mut self, position: u32, forgotten: &mut Forgotten) {

@@ -62,6 +62,11 @@ impl Table {
         (record, moved)
     }
 
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.records.capacity().max(self.slots.len())
+    }
+
     fn slot_of(&self, key: &PaymentKey) -> Option<usize> {
         self.probe(key)
             .take_while(|slot| self.slots[*slot] != EMPTY)

@@ -1,0 +1,157 @@
+//! The environment, read once; every mistake is one line that names its variable.
+
+use std::{env, error::Error, fmt, path::PathBuf};
+
+use x402_core::{
+    Engine, EngineBuilder, SettleTiming, error::ConfigError, facilitator::HttpFacilitator, quote::QuoteKey,
+};
+use x402_evm::{EvmFacilitator, GasKey};
+
+use crate::routes;
+
+/// What the environment says.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) port: u16,
+    pub(crate) framework: Framework,
+    pub(crate) delivery_log: Option<PathBuf>,
+    origin: Option<String>,
+    pay_to: String,
+    settler: Settler,
+    settle: SettleTiming,
+    quote_key: Option<QuoteKey>,
+}
+
+/// Through which adapter requests come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Framework {
+    Axum,
+    Tower,
+    Actix,
+}
+
+/// Who moves the money.
+#[derive(Debug)]
+enum Settler {
+    Node { url: String, gas_key: GasKey },
+    Facilitator(String),
+}
+
+impl Config {
+    pub(crate) fn from_env() -> Result<Self, Mistake> {
+        Ok(Self {
+            port: read("PORT")?
+                .map_or(Ok(0), |port| port.parse())
+                .map_err(|error| Mistake::new("PORT", format!("is not a port: {error}")))?,
+            framework: match read("FRAMEWORK")?.as_deref() {
+                None | Some("axum") => Framework::Axum,
+                Some("tower") => Framework::Tower,
+                Some("actix") => Framework::Actix,
+                Some(other) => {
+                    return Err(Mistake::new(
+                        "FRAMEWORK",
+                        format!("is {other:?}, wanted axum, tower or actix"),
+                    ));
+                }
+            },
+            delivery_log: read("DELIVERY_LOG")?.map(PathBuf::from),
+            origin: read("ORIGIN")?,
+            pay_to: read("PAY_TO")?
+                .ok_or_else(|| Mistake::new("PAY_TO", "is missing: the address that is paid"))?,
+            settler: Settler::from_env()?,
+            settle: match read("SETTLE")?.as_deref() {
+                None | Some("after") => SettleTiming::AfterHandler,
+                Some("before") => SettleTiming::BeforeHandler,
+                Some(other) => {
+                    return Err(Mistake::new("SETTLE", format!("is {other:?}, wanted after or before")));
+                }
+            },
+            quote_key: read("QUOTE_KEY")?
+                .map(|text| QuoteKey::from_hex(&text))
+                .transpose()
+                .map_err(|error| Mistake::new("QUOTE_KEY", error))?,
+        })
+    }
+
+    /// The engine; `url` is where the server listens.
+    pub(crate) async fn engine(self, url: &str) -> Result<Engine, Mistake> {
+        let prices = routes::prices(self.origin.as_deref().unwrap_or(url), &self.pay_to)
+            .map_err(|error| Mistake::new("ORIGIN or PAY_TO", error))?;
+        let mut builder = Engine::builder(prices).settle(self.settle);
+        if let Some(key) = self.quote_key {
+            builder = builder.quote_key(key);
+        }
+        match self.settler {
+            Settler::Node { url, gas_key } => {
+                let facilitator =
+                    EvmFacilitator::new(&url, gas_key).map_err(|error| Mistake::new("RPC_URL", error))?;
+                let engine = build(builder.facilitator(facilitator))?;
+                engine.preflight().await.map_err(|error| Mistake::new("RPC_URL", error))?;
+                Ok(engine)
+            }
+            Settler::Facilitator(url) => {
+                let facilitator =
+                    HttpFacilitator::new(&url).map_err(|error| Mistake::new("FACILITATOR_URL", error))?;
+                let engine = build(builder.facilitator(facilitator))?;
+                // One that comes up later than we do is no mistake.
+                if let Err(error) = engine.preflight().await {
+                    tracing::warn!(%error, "facilitator not asked at start");
+                }
+                Ok(engine)
+            }
+        }
+    }
+}
+
+impl Settler {
+    fn from_env() -> Result<Self, Mistake> {
+        match (read("RPC_URL")?, read("FACILITATOR_URL")?) {
+            (Some(url), None) => {
+                let gas_key =
+                    GasKey::from_env("SIGNER_KEY").map_err(|error| Mistake::new("SIGNER_KEY", error))?;
+                Ok(Self::Node { url, gas_key })
+            }
+            (None, Some(url)) => Ok(Self::Facilitator(url)),
+            (Some(_), Some(_)) => {
+                Err(Mistake::new("FACILITATOR_URL", "is set beside RPC_URL: settle in one way"))
+            }
+            (None, None) => {
+                Err(Mistake::new("RPC_URL", "is missing: set it and SIGNER_KEY, or set FACILITATOR_URL"))
+            }
+        }
+    }
+}
+
+fn build(builder: EngineBuilder) -> Result<Engine, Mistake> {
+    builder.build().map_err(|error: ConfigError| Mistake::new("environment", error))
+}
+
+fn read(variable: &'static str) -> Result<Option<String>, Mistake> {
+    match env::var(variable) {
+        Ok(text) if text.is_empty() => Ok(None),
+        Ok(text) => Ok(Some(text)),
+        Err(env::VarError::NotPresent) => Ok(None),
+        Err(env::VarError::NotUnicode(_)) => Err(Mistake::new(variable, "is not text")),
+    }
+}
+
+/// What is wrong with the environment.
+#[derive(Debug)]
+pub(crate) struct Mistake {
+    variable: &'static str,
+    problem: String,
+}
+
+impl Mistake {
+    fn new(variable: &'static str, problem: impl fmt::Display) -> Self {
+        Self { variable, problem: problem.to_string() }
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.variable, self.problem)
+    }
+}
+
+impl Error for Mistake {}

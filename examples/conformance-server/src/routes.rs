@@ -1,0 +1,102 @@
+//! The routes and their prices.
+
+use x402_core::{
+    error::ConfigError,
+    price::{Price, Prices},
+};
+
+/// A route, as its handler is chosen by it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Route {
+    Exact,
+    Echo,
+    Cheap,
+    Dear,
+    Items,
+    Files,
+    Slow,
+    Stream,
+    Fails,
+    Panics,
+    Redirects,
+    Cacheable,
+    Free,
+    Stats,
+}
+
+impl Route {
+    pub(crate) const ALL: [Self; 14] = [
+        Self::Exact,
+        Self::Echo,
+        Self::Cheap,
+        Self::Dear,
+        Self::Items,
+        Self::Files,
+        Self::Slow,
+        Self::Stream,
+        Self::Fails,
+        Self::Panics,
+        Self::Redirects,
+        Self::Cacheable,
+        Self::Free,
+        Self::Stats,
+    ];
+
+    /// Method and path, as in the price table.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Exact => "GET /exact",
+            Self::Echo => "POST /echo",
+            Self::Cheap => "GET /cheap",
+            Self::Dear => "GET /dear",
+            Self::Items => "GET /items/{id}",
+            Self::Files => "GET /files/{*rest}",
+            Self::Slow => "GET /slow",
+            Self::Stream => "GET /stream",
+            Self::Fails => "GET /fails",
+            Self::Panics => "GET /panics",
+            Self::Redirects => "GET /redirects",
+            Self::Cacheable => "GET /cacheable",
+            Self::Free => "GET /free",
+            Self::Stats => "GET /stats",
+        }
+    }
+
+    /// The path, in the syntax of axum and matchit.
+    pub(crate) fn path(self) -> &'static str {
+        self.name().split_once(' ').expect("a name is a method and a path").1
+    }
+
+    /// Whether requests of this method are served: `HEAD` wherever `GET` is.
+    pub(crate) fn serves(self, method: &str) -> bool {
+        match method {
+            "GET" | "HEAD" => self != Self::Echo,
+            "POST" => self == Self::Echo,
+            _ => false,
+        }
+    }
+
+    /// The price in atomic units.
+    const fn price(self) -> Option<u64> {
+        match self {
+            Self::Free | Self::Stats => None,
+            Self::Cheap => Some(100),
+            Self::Dear => Some(1_000_000),
+            _ => Some(1000),
+        }
+    }
+}
+
+/// The table.
+pub(crate) fn prices(origin: &str, pay_to: &str) -> Result<Prices, ConfigError> {
+    let mut prices = Prices::new(origin).pay_to(NETWORK, pay_to);
+    for route in Route::ALL {
+        prices = match route.price() {
+            Some(units) => prices.charge(route.name(), Price::atomic(NETWORK, units)),
+            None => prices.free(route.name()),
+        };
+    }
+    prices.build()
+}
+
+const NETWORK: &str = "eip155:84532";

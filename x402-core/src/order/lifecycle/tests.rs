@@ -1,0 +1,183 @@
+use proptest::prelude::*;
+
+use super::{DeliveryState as D, PaymentState as P, *};
+use crate::price::{AtomicAmount, NetworkId};
+
+const PAYMENTS: [P; 8] =
+    [P::Verifying, P::Verified, P::Settling, P::Unresolved, P::Settled, P::Rejected, P::Failed, P::Expired];
+const DELIVERIES: [D; 5] = [D::Withheld, D::Executing, D::Ready, D::Delivered, D::Errored];
+
+fn events() -> [(&'static str, Event); 15] {
+    let response = Arc::new(StoredResponse::new(200, Vec::new(), "sunny".into()));
+    let network = NetworkId::new("eip155:84532").unwrap();
+    let settlement = Settlement::new("0x1".into(), network, "0x2".into(), AtomicAmount::from(1_u64));
+    [
+        ("verify ok", Event::VerifyOk),
+        ("verify rejected", Event::VerifyRejected { reason: "insufficient_funds".into() }),
+        ("handler started", Event::HandlerStarted),
+        ("handler failed", Event::HandlerFailed),
+        ("given up", Event::GivenUp),
+        ("settle started", Event::SettleStarted { response: None }),
+        ("settle started, kept", Event::SettleStarted { response: Some(Arc::clone(&response)) }),
+        ("settle ok", Event::SettleOk { settlement: Arc::new(settlement) }),
+        ("settle failed", Event::SettleFailed { reason: "reverted".into(), dead: false, transaction: None }),
+        ("settle unclear", Event::SettleUnclear { transaction: None }),
+        ("response ready", Event::ResponseReady { response }),
+        ("delivered", Event::Delivered),
+        ("undelivered", Event::Undelivered),
+        ("expired", Event::Expired),
+        ("released", Event::Released),
+    ]
+}
+
+/// Where an edge leaves the delivery.
+#[derive(Clone, Copy)]
+enum To {
+    Same,
+    This(D),
+    /// A run that was not kept is lost.
+    Lost,
+}
+
+/// Event, payment, deliveries it is possible from, payment after, delivery after. There are no other edges.
+#[rustfmt::skip]
+const EDGES: &[(&str, P, &[D], P, To)] = &[
+    ("verify ok", P::Verifying, &DELIVERIES, P::Verified, To::Same),
+    ("verify ok", P::Verified, &DELIVERIES, P::Verified, To::Same),
+    ("verify rejected", P::Verifying, &DELIVERIES, P::Rejected, To::Same),
+    ("verify rejected", P::Verified, &DELIVERIES, P::Rejected, To::Same),
+    ("handler started", P::Verified, &[D::Withheld, D::Ready, D::Errored], P::Verified, To::This(D::Executing)),
+    ("handler started", P::Settled, &[D::Withheld, D::Ready, D::Errored], P::Settled, To::This(D::Executing)),
+    ("handler failed", P::Verified, &[D::Executing], P::Verified, To::This(D::Errored)),
+    ("handler failed", P::Settled, &[D::Executing], P::Settled, To::This(D::Errored)),
+    ("given up", P::Verifying, &DELIVERIES, P::Verifying, To::Lost),
+    ("given up", P::Verified, &DELIVERIES, P::Verified, To::Lost),
+    ("settle started", P::Verified, &DELIVERIES, P::Settling, To::Same),
+    ("settle started", P::Unresolved, &DELIVERIES, P::Unresolved, To::Same),
+    ("settle started, kept", P::Verified, &DELIVERIES, P::Settling, To::This(D::Ready)),
+    ("settle ok", P::Settling, &DELIVERIES, P::Settled, To::Same),
+    ("settle ok", P::Unresolved, &DELIVERIES, P::Settled, To::Same),
+    ("settle failed", P::Settling, &DELIVERIES, P::Failed, To::Same),
+    ("settle failed", P::Unresolved, &DELIVERIES, P::Failed, To::Same),
+    ("settle unclear", P::Settling, &DELIVERIES, P::Unresolved, To::Same),
+    ("settle unclear", P::Unresolved, &DELIVERIES, P::Unresolved, To::Same),
+    ("response ready", P::Settled, &[D::Executing], P::Settled, To::This(D::Ready)),
+    ("delivered", P::Settled, &[D::Executing, D::Ready, D::Delivered], P::Settled, To::This(D::Delivered)),
+    ("undelivered", P::Settled, &DELIVERIES, P::Settled, To::Lost),
+    ("expired", P::Verifying, &DELIVERIES, P::Expired, To::Same),
+    ("expired", P::Verified, &DELIVERIES, P::Expired, To::Same),
+];
+
+fn expected(name: &str, from: OrderState) -> Option<OrderState> {
+    if name == "released" {
+        return Some(from);
+    }
+    let edge = EDGES.iter().find(|(event, payment, deliveries, ..)| {
+        *event == name && *payment == from.payment && deliveries.contains(&from.delivery)
+    });
+    let &(.., payment, to) = edge?;
+    let delivery = match to {
+        To::Same => from.delivery,
+        To::This(delivery) => delivery,
+        To::Lost if from.delivery == D::Executing => D::Errored,
+        To::Lost => from.delivery,
+    };
+    let attempts = from.attempts + u8::from(name == "handler started");
+    Some(OrderState { payment, delivery, attempts })
+}
+
+#[test]
+fn every_state_takes_the_events_of_the_table_and_no_others() {
+    for (payment, delivery) in PAYMENTS.into_iter().flat_map(|p| DELIVERIES.map(|d| (p, d))) {
+        let from = OrderState { payment, delivery, attempts: 1 };
+        for (name, event) in events() {
+            let wanted = expected(name, from).ok_or(IllegalEdge { from });
+            assert_eq!(from.next(&event), wanted, "{name} in {payment:?}/{delivery:?}");
+        }
+    }
+}
+
+#[test]
+fn the_last_run_that_fails_unpaid_ends_the_order() {
+    let running = OrderState { payment: P::Verified, delivery: D::Executing, attempts: MAX_ATTEMPTS };
+    for event in [Event::HandlerFailed, Event::GivenUp] {
+        let after = running.next(&event).unwrap();
+        assert_eq!((after.payment, after.delivery), (P::Failed, D::Errored), "{event:?}");
+    }
+    let left = running.abandoned();
+    assert_eq!((left.payment, left.delivery), (P::Failed, D::Errored));
+    let rested = OrderState { delivery: D::Errored, ..running };
+    assert!(rested.next(&Event::HandlerStarted).is_err());
+}
+
+#[test]
+fn a_paid_handler_may_run_until_it_succeeds() {
+    let mut state = OrderState { payment: P::Settled, delivery: D::Errored, attempts: MAX_ATTEMPTS };
+    for _ in 0..300 {
+        state = state.next(&Event::HandlerStarted).unwrap().next(&Event::HandlerFailed).unwrap();
+    }
+    assert_eq!((state.payment, state.attempts), (P::Settled, u8::MAX));
+}
+
+#[test]
+fn an_order_whose_holder_vanished_keeps_what_was_kept() {
+    for (payment, delivery, left) in [
+        (P::Verifying, D::Withheld, (P::Verifying, D::Withheld)),
+        (P::Verified, D::Executing, (P::Verified, D::Errored)),
+        (P::Settling, D::Executing, (P::Unresolved, D::Errored)),
+        (P::Settling, D::Ready, (P::Unresolved, D::Ready)),
+        (P::Unresolved, D::Ready, (P::Unresolved, D::Ready)),
+        (P::Settled, D::Executing, (P::Settled, D::Errored)),
+        (P::Settled, D::Ready, (P::Settled, D::Ready)),
+        (P::Settled, D::Delivered, (P::Settled, D::Delivered)),
+    ] {
+        let after = OrderState { payment, delivery, attempts: 1 }.abandoned();
+        assert_eq!((after.payment, after.delivery), left, "{payment:?}/{delivery:?}");
+    }
+}
+
+proptest! {
+    /// Whatever is reported, in whatever order, and however often the holder vanishes.
+    #[test]
+    fn no_sequence_of_events_moves_money_twice(steps in prop::collection::vec(0..16_usize, 0..64)) {
+        let events = events();
+        let (mut state, mut first_settlements, mut unpaid_runs) = (OrderState::default(), 0, 0);
+        for step in steps {
+            let before = state;
+            // The step after the last event: the holder vanishes.
+            let event = events.get(step).map(|(_, event)| event);
+            state = match event {
+                None => state.abandoned(),
+                Some(event) => match state.next(event) {
+                    Ok(after) => after,
+                    Err(error) => {
+                        prop_assert_eq!(error.from, state);
+                        continue;
+                    }
+                },
+            };
+            if matches!(before.payment, P::Settled | P::Failed | P::Expired | P::Rejected) {
+                prop_assert_eq!(state.payment, before.payment, "a final payment changed");
+            }
+            if matches!(event, Some(Event::SettleStarted { .. })) {
+                first_settlements += u32::from(before.payment == P::Verified);
+            }
+            if matches!(event, Some(Event::HandlerStarted)) {
+                prop_assert!(matches!(before.payment, P::Verified | P::Settled));
+                unpaid_runs += u8::from(before.payment == P::Verified);
+            }
+            if state.delivery == D::Delivered {
+                prop_assert_eq!(state.payment, P::Settled, "delivered without payment");
+            }
+            if before.delivery == D::Delivered {
+                prop_assert_eq!(state.delivery, D::Delivered, "a delivery was taken back");
+            }
+            if state.payment == P::Settled && before.payment != P::Settled {
+                prop_assert!(first_settlements == 1, "settled without having begun");
+            }
+            prop_assert!(first_settlements <= 1);
+            prop_assert!(unpaid_runs <= MAX_ATTEMPTS);
+            prop_assert!(state.attempts >= before.attempts);
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Verifying and settling on a node of one's own.
+
+mod facts;
+mod flight;
+mod prepare;
+mod settle;
+mod verify;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use x402_core::{
+    error::ConfigError,
+    facilitator::{BoxFuture, Facilitator, Payment, SettleError, Settlement, VerifyError, Witness},
+    price::{NetworkId, PriceOption},
+    scheme::Scheme,
+    time::{Clock, SystemClock},
+    wire::{X402Version, facilitator::SupportedKind},
+};
+
+use self::{facts::Facts, flight::Flights};
+use crate::{
+    contract_wallet::ContractAccounts,
+    error::ChainError,
+    exact::ExactEvm,
+    gas_key::GasKey,
+    rpc::Rpc,
+    submit::{Journal, MemoryJournal, Patience, Sender},
+    witness::EvmWitness,
+};
+
+/// Verifies and settles `exact` payments on one chain, through a node and an account that pays the gas.
+///
+/// ```no_run
+/// use x402_evm::{EvmFacilitator, GasKey};
+///
+/// let facilitator = EvmFacilitator::new("https://node.example/key", GasKey::from_env("GAS_KEY")?)?.confirmations(2);
+/// # Ok::<(), x402_core::error::ConfigError>(())
+/// ```
+///
+/// # Settling
+/// A settlement is believed when the receipt shows the token's own `Transfer` from payer to recipient over the
+/// amount, in the transaction that used the authorization. It runs in a task of its own: a caller that gives up
+/// changes nothing. Settling the same payment again waits for what is under way, or reports what happened.
+///
+/// Runs on tokio. Clones share everything but their options.
+#[derive(Clone)]
+pub struct EvmFacilitator(Arc<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    rpc: Rpc,
+    sender: Arc<Sender>,
+    facts: Arc<Facts>,
+    flights: Arc<Flights>,
+    scheme: ExactEvm,
+    options: Options,
+}
+
+#[derive(Clone)]
+struct Options {
+    confirmations: u64,
+    receipt_timeout: Duration,
+    stuck_after: Duration,
+    max_fee_per_gas: Option<u128>,
+    contract_accounts: ContractAccounts,
+    journal: Arc<dyn Journal>,
+    clock: Arc<dyn Clock>,
+}
+
+impl EvmFacilitator {
+    /// A facilitator at a node (`https`, or `http` on this machine), paying gas with `gas_key`. Asks nothing yet:
+    /// the engine's start-up check ([`preflight`](Facilitator::preflight)) does.
+    ///
+    /// # Errors
+    /// [`ConfigError`] that never quotes the URL, since access keys are part of it.
+    pub fn new(rpc_url: &str, gas_key: GasKey) -> Result<Self, ConfigError> {
+        let rpc = Rpc::new(rpc_url)?;
+        Ok(Self(Arc::new(Inner {
+            sender: Arc::new(Sender::new(rpc.clone(), gas_key)),
+            rpc,
+            facts: Arc::default(),
+            flights: Arc::default(),
+            scheme: ExactEvm::new(),
+            options: Options {
+                confirmations: 1,
+                receipt_timeout: Duration::from_secs(30),
+                stuck_after: Duration::from_secs(15),
+                max_fee_per_gas: None,
+                contract_accounts: ContractAccounts::refused(),
+                journal: Arc::new(MemoryJournal::default()),
+                clock: Arc::new(SystemClock),
+            },
+        })))
+    }
+
+    /// Blocks a transfer must have behind it, its own counted, before it counts as settled. Default 1.
+    #[must_use]
+    pub fn confirmations(self, blocks: u64) -> Self {
+        self.with(|inner| inner.options.confirmations = blocks)
+    }
+
+    /// How long a caller waits for a transaction that was sent; then the outcome is unresolved. Default 30 s.
+    #[must_use]
+    pub fn receipt_timeout(self, time: Duration) -> Self {
+        self.with(|inner| inner.options.receipt_timeout = time)
+    }
+
+    /// How long a transaction may wait before it is sent again with a higher fee. Default 15 s.
+    #[must_use]
+    pub fn stuck_after(self, time: Duration) -> Self {
+        self.with(|inner| inner.options.stuck_after = time)
+    }
+
+    /// The most to pay per gas, in wei. Above it nothing is sent. No limit by default.
+    #[must_use]
+    pub fn max_fee_per_gas(self, wei: u128) -> Self {
+        self.with(|inner| inner.options.max_fee_per_gas = Some(wei))
+    }
+
+    /// Which contract accounts may pay. None by default.
+    #[must_use]
+    pub fn contract_accounts(self, accounts: ContractAccounts) -> Self {
+        self.with(|inner| {
+            inner.scheme = inner.scheme.clone().contract_accounts(accounts.are_allowed());
+            inner.options.contract_accounts = accounts;
+        })
+    }
+
+    /// Where transactions are written down before they are sent. In memory by default;
+    /// [`FileJournal`](crate::FileJournal) survives a restart.
+    #[must_use]
+    pub fn journal(self, journal: impl Journal + 'static) -> Self {
+        self.with(|inner| inner.options.journal = Arc::new(journal))
+    }
+
+    /// What time it is, for tests.
+    #[must_use]
+    pub fn clock(self, clock: impl Clock + 'static) -> Self {
+        self.with(|inner| inner.options.clock = Arc::new(clock))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
+    }
+}
+
+impl Facilitator for EvmFacilitator {
+    fn verify<'a>(&'a self, payment: &'a Payment) -> BoxFuture<'a, Result<(), VerifyError>> {
+        Box::pin(async move { Ok(self.0.verify(payment).await?) })
+    }
+
+    fn settle<'a>(&'a self, payment: &'a Payment) -> BoxFuture<'a, Result<Settlement, SettleError>> {
+        Box::pin(async move {
+            let inner = Arc::clone(&self.0);
+            let (key, payment) = (payment.authorization.key, payment.clone());
+            let flight =
+                self.0.flights.join(key, |stage| async move { inner.settle(&payment, &stage).await });
+            flight.outcome(self.0.options.receipt_timeout).await
+        })
+    }
+
+    fn supported(&self) -> BoxFuture<'_, Result<Vec<SupportedKind>, VerifyError>> {
+        Box::pin(async move {
+            let chain_id = self.0.rpc.chain_id().await?;
+            let network = NetworkId::new(&format!("eip155:{chain_id}"))
+                .map_err(|_| ChainError::Local("the node's chain has no network id"))?;
+            let kind = |version, name: &str| SupportedKind {
+                x402_version: version,
+                scheme: self.0.scheme.name().to_owned(),
+                network: name.to_owned(),
+                extra: None,
+            };
+            let v1 = network.v1_name().map(|name| kind(X402Version::V1, name));
+            Ok([kind(X402Version::V2, network.as_str())].into_iter().chain(v1).collect())
+        })
+    }
+
+    fn preflight<'a>(&'a self, options: &'a [PriceOption]) -> BoxFuture<'a, Result<(), ConfigError>> {
+        Box::pin(self.0.preflight(options))
+    }
+
+    fn scheme(&self) -> Option<Arc<dyn Scheme>> {
+        Some(Arc::new(self.0.scheme.clone()))
+    }
+
+    fn witness(&self) -> Option<Arc<dyn Witness>> {
+        Some(Arc::new(self.0.witness()))
+    }
+}
+
+impl Inner {
+    fn witness(&self) -> EvmWitness {
+        EvmWitness::over(self.rpc.clone(), self.options.confirmations)
+    }
+
+    fn patience(&self) -> Patience {
+        Patience { confirmations: self.options.confirmations, stuck_after: self.options.stuck_after }
+    }
+}
+
+impl fmt::Debug for EvmFacilitator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EvmFacilitator")
+            .field("gas_account", &self.0.sender.key().address())
+            .field("confirmations", &self.0.options.confirmations)
+            .finish_non_exhaustive()
+    }
+}

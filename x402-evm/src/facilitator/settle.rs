@@ -1,0 +1,218 @@
+//! Moving the money, and finding out whether it moved.
+
+use std::time::Duration;
+
+use alloy_primitives::B256;
+use tokio::{sync::watch, time::sleep};
+use x402_core::{error::RejectReason, facilitator::Payment};
+
+use super::{
+    Inner,
+    flight::{Outcome, Stage},
+    prepare::{Prepared, SETTLE_MARGIN},
+};
+use crate::{
+    error::Refusal,
+    revert,
+    rpc::{Call, Receipt},
+    submit::{Errand, Fate, Sent},
+    witness::{Finding, settled},
+};
+
+impl Inner {
+    /// Settles once. Whatever this returns is all that is known; it never gives up half-way.
+    pub(super) async fn settle(&self, payment: &Payment, stage: &watch::Sender<Stage>) -> Outcome {
+        let prepared = match self.prepare(payment) {
+            Ok(prepared) => prepared,
+            Err(reason) => return Refusal::from(reason).into(),
+        };
+        if let Some(outcome) = self.sent_earlier(payment, &prepared, stage).await {
+            return outcome;
+        }
+        let call = match self.ready(payment, &prepared).await {
+            Ok(Ready::Send(call)) => call,
+            Ok(Ready::Over(outcome)) => return outcome,
+            Err(refusal) => return refusal.into(),
+        };
+        let errand = Errand {
+            payment: payment.authorization.key,
+            chain_id: prepared.domain.chain_id,
+            call,
+            max_fee_per_gas: self.options.max_fee_per_gas,
+            journal: self.options.journal.clone(),
+        };
+        match self.sender.send(errand).await {
+            Ok(sent) => self.follow(payment, &prepared, sent, stage).await,
+            Err(error) => Outcome::Unavailable(error),
+        }
+    }
+
+    /// What a transaction in the journal led to, if it led anywhere.
+    async fn sent_earlier(
+        &self,
+        payment: &Payment,
+        prepared: &Prepared<'_>,
+        stage: &watch::Sender<Stage>,
+    ) -> Option<Outcome> {
+        let entries = self.options.journal.find(&payment.authorization.key);
+        let mut known = Vec::new();
+        for entry in &entries {
+            let hash = B256::from(entry.transaction);
+            match self.rpc.knows(hash).await {
+                Ok(true) => known.push(hash),
+                Ok(false) => {}
+                Err(error) => return Some(Outcome::Unavailable(error)),
+            }
+        }
+        let last = *known.last()?;
+        stage.send_replace(Stage::Sent(last));
+        let receipt = self.sender.watch_earlier(&known, self.options.confirmations, EARLIER_WITHIN).await;
+        match receipt {
+            Some(receipt) if receipt.succeeded() => Some(self.judge(payment, prepared, receipt).await),
+            // It reverted: nothing is on its way, so settling again is as good as the first time.
+            Some(_) => None,
+            None => Some(Outcome::Unresolved {
+                transaction: Some(last),
+                why: "an earlier transaction is not mined",
+            }),
+        }
+    }
+
+    /// Everything that must be known before sending, asked at once. An authorization that was used is looked up
+    /// instead: it may have paid us already.
+    async fn ready(&self, payment: &Payment, prepared: &Prepared<'_>) -> Result<Ready, Refusal> {
+        let (message, token) = (prepared.message, prepared.domain.token);
+        let now = self.options.clock.now();
+        let used = async { Ok::<_, Refusal>(self.rpc.authorization_used(token, message, None).await?) };
+        let fees = async { Ok::<_, Refusal>(self.sender.ready(self.options.max_fee_per_gas).await?) };
+        let call = async {
+            let signed = (message, &prepared.digest);
+            let sender = self.sender.key().address();
+            let accounts = &self.options.contract_accounts;
+            let call =
+                accounts.settlement_call(&self.rpc, token, signed, prepared.proof, sender, false).await?;
+            let gas = self.rpc.estimate_gas(&call).await;
+            Ok::<_, Refusal>((call, gas))
+        };
+        let (facts, used, fees, call) = tokio::join!(self.check_facts(&prepared.domain), used, fees, call);
+        facts?;
+        if used? {
+            return Ok(Ready::Over(self.look_up(payment, None).await));
+        }
+        if let Err(reason) = prepared.in_time(now, SETTLE_MARGIN) {
+            return self.too_late(payment, reason).await;
+        }
+        fees?;
+        let (call, gas) = call?;
+        match gas {
+            Ok(gas) => with_margin(call, gas).map(Ready::Send),
+            Err(error) => match revert::refusal(error, message, now) {
+                // Somebody else settled it between the two reads.
+                Refusal::Rejected(RejectReason::NonceAlreadyUsed) => {
+                    Ok(Ready::Over(self.look_up(payment, None).await))
+                }
+                Refusal::Rejected(reason) => self.too_late(payment, reason).await,
+                refusal => Err(refusal),
+            },
+        }
+    }
+
+    /// "Expired" sends a payer to sign again, so it is said only when blocks are past the authorization's end; by
+    /// our clock alone, the reason is the same and the authorization not yet dead.
+    async fn too_late(&self, payment: &Payment, reason: RejectReason) -> Result<Ready, Refusal> {
+        if !reason.is_dead() {
+            return Err(reason.into());
+        }
+        match self.witness().finding(payment).await? {
+            Finding::Open => Err(RejectReason::Other(reason.code().to_owned().into()).into()),
+            Finding::Paid(settlement) => Ok(Ready::Over(Outcome::Settled(settlement))),
+            Finding::Expired { valid_before, block_time } => {
+                Err(RejectReason::Expired { valid_before, now: block_time }.into())
+            }
+            Finding::SpentElsewhere => Err(RejectReason::NonceAlreadyUsed.into()),
+            Finding::Unconfirmed => Ok(Ready::Over(self.look_up(payment, None).await)),
+        }
+    }
+
+    async fn follow(
+        &self,
+        payment: &Payment,
+        prepared: &Prepared<'_>,
+        mut sent: Sent,
+        stage: &watch::Sender<Stage>,
+    ) -> Outcome {
+        let tell = |hash| {
+            stage.send_replace(Stage::Sent(hash));
+        };
+        tell(sent.hash());
+        match self.sender.watch(&mut sent, self.patience(), tell).await {
+            Fate::Mined(receipt) => self.judge(payment, prepared, receipt).await,
+            Fate::Overtaken => self.look_up(payment, Some(sent.hash())).await,
+            Fate::Lost => Outcome::Unresolved { transaction: Some(sent.hash()), why: "no receipt" },
+        }
+    }
+
+    /// What a mined transaction means: the token's `Transfer` and nothing else is payment.
+    async fn judge(&self, payment: &Payment, prepared: &Prepared<'_>, receipt: Receipt) -> Outcome {
+        if let Some(settlement) = settled(&receipt, prepared.domain.token, prepared.message, payment) {
+            return Outcome::Settled(settlement);
+        }
+        let transaction = Some(receipt.transaction_hash);
+        // Somebody else may have used the authorization first, and we were paid all the same.
+        match self.look_up(payment, transaction).await {
+            Outcome::Rejected { .. } if receipt.succeeded() => {
+                tracing::error!(
+                    transaction = %receipt.transaction_hash,
+                    token = %prepared.domain.token,
+                    "settlement succeeded without moving the money asked for; stop offering this token",
+                );
+                Outcome::Rejected { reason: RejectReason::TransferMissing, transaction }
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Asks the chain what became of the authorization, until what it shows has the confirmations.
+    async fn look_up(&self, payment: &Payment, transaction: Option<B256>) -> Outcome {
+        let rejected = |reason| Outcome::Rejected { reason, transaction };
+        let witness = self.witness();
+        for _ in 0..LOOK_UPS {
+            match witness.finding(payment).await {
+                Ok(Finding::Paid(settlement)) => return Outcome::Settled(settlement),
+                Ok(Finding::SpentElsewhere) => return rejected(RejectReason::NonceAlreadyUsed),
+                Ok(Finding::Expired { valid_before, block_time }) => {
+                    return rejected(RejectReason::Expired { valid_before, now: block_time });
+                }
+                Ok(Finding::Open) if transaction.is_some() => return rejected(RejectReason::TransferFailed),
+                Err(Refusal::Rejected(reason)) => return rejected(reason),
+                // Used a moment ago, by nodes that do not agree yet; or without the confirmations.
+                Ok(Finding::Open | Finding::Unconfirmed) => {}
+                Err(Refusal::Chain(error)) => {
+                    tracing::debug!(%error, "outcome of a settlement cannot be read yet")
+                }
+            }
+            sleep(LOOK_UP_EVERY).await;
+        }
+        Outcome::Unresolved { transaction, why: "what became of the authorization is not clear yet" }
+    }
+}
+
+enum Ready {
+    Send(Call),
+    Over(Outcome),
+}
+
+/// A quarter more than estimated, within what such a call may burn.
+fn with_margin(mut call: Call, estimate: u64) -> Result<Call, Refusal> {
+    if estimate > call.gas_limit {
+        tracing::warn!(estimate, limit = call.gas_limit, "settlement would burn too much gas");
+        return Err(RejectReason::SimulationFailed.into());
+    }
+    call.gas_limit = call.gas_limit.min(estimate.saturating_add(estimate / 4));
+    Ok(call)
+}
+
+const EARLIER_WITHIN: Duration = Duration::from_secs(60);
+const LOOK_UP_EVERY: Duration = Duration::from_millis(500);
+/// About ten minutes: as long as a settlement may take to be confirmed on a slow day.
+const LOOK_UPS: u32 = 1_200;

@@ -1,0 +1,166 @@
+//! Which log of a token paid which authorization.
+//!
+//! EIP-3009 emits `AuthorizationUsed` and then `Transfer`. In a transaction with several authorizations each
+//! transfer belongs to the `AuthorizationUsed` before it, so that no log pays twice.
+
+use alloy_primitives::{B256, U256};
+use alloy_rpc_types_eth::Log;
+use x402_core::scheme::{Eip3009, EvmAddress};
+
+use crate::rpc::at;
+
+/// Topics of the events that a used or cancelled authorization leaves.
+pub(crate) const USED: B256 = B256::new([
+    0x98, 0xde, 0x50, 0x35, 0x28, 0xee, 0x59, 0xb5, 0x75, 0xef, 0x0c, 0x0a, 0x25, 0x76, 0xa8, 0x24, 0x97,
+    0xbf, 0xc0, 0x29, 0xa5, 0x68, 0x5b, 0x20, 0x9e, 0x9e, 0xc3, 0x33, 0x47, 0x9b, 0x10, 0xa5,
+]);
+pub(crate) const CANCELED: B256 = B256::new([
+    0x1c, 0xdd, 0x46, 0xff, 0x24, 0x27, 0x16, 0xcd, 0xaa, 0x72, 0xd1, 0x59, 0xd3, 0x39, 0xa4, 0x85, 0xb3,
+    0x43, 0x83, 0x98, 0x34, 0x8d, 0x68, 0xf0, 0x9d, 0x7c, 0x8c, 0x0a, 0x59, 0x35, 0x3d, 0x81,
+]);
+const TRANSFER: B256 = B256::new([
+    0xdd, 0xf2, 0x52, 0xad, 0x1b, 0xe2, 0xc8, 0x9b, 0x69, 0xc2, 0xb0, 0x68, 0xfc, 0x37, 0x8d, 0xaa, 0x95,
+    0x2b, 0xa7, 0xf1, 0x63, 0xc4, 0xa1, 0x16, 0x28, 0xf5, 0x5a, 0x4d, 0xf5, 0x23, 0xb3, 0xef,
+]);
+
+/// Whether these logs, of one successful transaction, show that `message` moved its value to its recipient.
+pub(crate) fn paid(logs: &[Log], token: EvmAddress, message: &Eip3009) -> bool {
+    let events: Vec<Event> = logs
+        .iter()
+        .filter(|log| log.address() == at(token) && !log.removed)
+        .filter_map(Event::read)
+        .collect();
+    let used = Event::Used { authorizer: address(message.from), nonce: B256::from(message.nonce) };
+    let transfer =
+        Event::Transfer { from: address(message.from), to: address(message.to), value: message.value };
+    let is_use = |event: &Event| matches!(event, Event::Used { .. });
+    match events.iter().position(|event| *event == used) {
+        // Tokens that emit the transfer first can be told only where there is no other authorization.
+        Some(_) if events.iter().filter(|event| is_use(event)).count() == 1 => events.contains(&transfer),
+        Some(start) => {
+            events[start + 1..].iter().take_while(|event| !is_use(event)).any(|event| *event == transfer)
+        }
+        None => false,
+    }
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Event {
+    Used { authorizer: B256, nonce: B256 },
+    Transfer { from: B256, to: B256, value: U256 },
+}
+
+impl Event {
+    fn read(log: &Log) -> Option<Self> {
+        let data = &log.inner.data.data;
+        match *log.topics() {
+            [USED, authorizer, nonce] => Some(Self::Used { authorizer, nonce }),
+            [TRANSFER, from, to] if data.len() == 32 => {
+                Some(Self::Transfer { from, to, value: U256::from_be_slice(data) })
+            }
+            _ => None,
+        }
+    }
+}
+
+fn address(address: EvmAddress) -> B256 {
+    B256::from(crate::typed_data::word(address))
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::LogData;
+
+    use super::*;
+    use crate::typed_data::keccak;
+
+    const TOKEN: EvmAddress = EvmAddress::new([1; 20]);
+    const PAYER: u8 = 2;
+    const PAYEE: u8 = 3;
+
+    fn message(nonce: u8) -> Eip3009 {
+        Eip3009 {
+            from: EvmAddress::new([PAYER; 20]),
+            to: EvmAddress::new([PAYEE; 20]),
+            value: U256::from(1000),
+            valid_after: U256::ZERO,
+            valid_before: U256::MAX,
+            nonce: [nonce; 32],
+            signature: Vec::new(),
+        }
+    }
+
+    fn log(token: EvmAddress, topics: Vec<B256>, data: Vec<u8>) -> Log {
+        let data = LogData::new_unchecked(topics, data.into());
+        Log { inner: alloy_primitives::Log { address: at(token), data }, ..Log::default() }
+    }
+
+    fn used(payer: u8, nonce: u8) -> Log {
+        let payer = address(EvmAddress::new([payer; 20]));
+        log(TOKEN, vec![USED, payer, B256::repeat_byte(nonce)], Vec::new())
+    }
+
+    fn moved_in(token: EvmAddress, from: u8, to: u8, value: u64) -> Log {
+        let [from, to] = [from, to].map(|byte| address(EvmAddress::new([byte; 20])));
+        log(token, vec![TRANSFER, from, to], U256::from(value).to_be_bytes::<32>().to_vec())
+    }
+
+    fn moved(from: u8, to: u8, value: u64) -> Log {
+        moved_in(TOKEN, from, to, value)
+    }
+
+    #[test]
+    fn topics_are_those_of_their_signatures() {
+        for (topic, text) in [
+            (USED, "AuthorizationUsed(address,bytes32)"),
+            (CANCELED, "AuthorizationCanceled(address,bytes32)"),
+            (TRANSFER, "Transfer(address,address,uint256)"),
+        ] {
+            assert_eq!(topic, B256::from(keccak(text.as_bytes())), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_the_own_transfer_of_the_own_authorization_counts() {
+        let good = || moved(PAYER, PAYEE, 1000);
+        for (name, logs, expected) in [
+            ("as the standard has it", vec![used(PAYER, 9), good()], true),
+            ("transfer first", vec![good(), used(PAYER, 9)], true),
+            ("nothing", vec![], false),
+            ("nothing moved", vec![used(PAYER, 9)], false),
+            ("not used", vec![good()], false),
+            ("other nonce", vec![used(PAYER, 8), good()], false),
+            ("other payer's use", vec![used(4, 9), good()], false),
+            ("other recipient", vec![used(PAYER, 9), moved(PAYER, 4, 1000)], false),
+            ("other payer", vec![used(PAYER, 9), moved(4, PAYEE, 1000)], false),
+            ("too little", vec![used(PAYER, 9), moved(PAYER, PAYEE, 990)], false),
+            ("too much", vec![used(PAYER, 9), moved(PAYER, PAYEE, 1001)], false),
+            ("fee beside it", vec![used(PAYER, 9), moved(PAYER, 5, 10), good()], true),
+            (
+                "other token",
+                vec![used(PAYER, 9), moved_in(EvmAddress::new([9; 20]), PAYER, PAYEE, 1000)],
+                false,
+            ),
+        ] {
+            assert_eq!(paid(&logs, TOKEN, &message(9)), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn one_transfer_never_pays_two_authorizations() {
+        let one = [used(PAYER, 8), used(PAYER, 9), moved(PAYER, PAYEE, 1000)];
+        assert!(!paid(&one, TOKEN, &message(8)));
+        assert!(paid(&one, TOKEN, &message(9)));
+        let two = [used(PAYER, 8), moved(PAYER, PAYEE, 1000), used(PAYER, 9), moved(PAYER, PAYEE, 1000)];
+        assert!(paid(&two, TOKEN, &message(8)) && paid(&two, TOKEN, &message(9)));
+        let second_moved_nothing = [used(PAYER, 8), moved(PAYER, PAYEE, 1000), used(PAYER, 9)];
+        assert!(!paid(&second_moved_nothing, TOKEN, &message(9)));
+    }
+
+    #[test]
+    fn logs_of_a_dropped_block_do_not_count() {
+        let mut logs = [used(PAYER, 9), moved(PAYER, PAYEE, 1000)];
+        logs[1].removed = true;
+        assert!(!paid(&logs, TOKEN, &message(9)));
+    }
+}
