@@ -88,11 +88,9 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let (frame, ended, delivery) = match self.project().kind.project() {
+            KindProj::Inner { body, delivery: None } => return body.poll_frame(context),
             KindProj::Inner { mut body, delivery } => {
                 let frame = ready!(body.as_mut().poll_frame(context));
-                if delivery.is_none() {
-                    return Poll::Ready(frame);
-                }
                 (frame, body.is_end_stream(), delivery)
             }
             KindProj::Full { data, trailers, delivery } => {

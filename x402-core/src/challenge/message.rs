@@ -44,7 +44,16 @@ pub(super) struct SealedQuote {
 
 /// A message prepared for one of the two encodings.
 #[derive(Clone, Debug)]
-pub(super) struct Message(Box<[Piece]>);
+pub(super) struct Message {
+    pieces: Box<[Piece]>,
+    /// The length of all texts.
+    texts: usize,
+    /// How many holes of each kind there are.
+    errors: usize,
+    paths: usize,
+    quotes: usize,
+    payers: usize,
+}
 
 impl Message {
     /// For plain text.
@@ -55,9 +64,11 @@ impl Message {
     /// For base64: the texts are encoded now. White space before a hole makes each a multiple of three bytes.
     pub(super) fn base64(origin: &str, pieces: Vec<Piece>) -> Self {
         let mut message = Self::new(origin, pieces, padding);
-        for piece in &mut message.0 {
+        message.texts = 0;
+        for piece in &mut message.pieces {
             if let Piece::Text(text) = piece {
                 *text = STANDARD.encode(&*text);
+                message.texts += text.len();
             }
         }
         message
@@ -82,7 +93,15 @@ impl Message {
             merged.extend([Piece::Text(std::mem::take(&mut text) + &begin), hole]);
         }
         merged.push(Piece::Text(text));
-        Self(merged.into())
+        let count = |kind: fn(&Piece) -> usize| merged.iter().map(kind).sum();
+        Self {
+            texts: count(|piece| if let Piece::Text(text) = piece { text.len() } else { 0 }),
+            errors: count(|piece| usize::from(matches!(piece, Piece::Error))),
+            paths: count(|piece| usize::from(matches!(piece, Piece::Path))),
+            quotes: count(|piece| usize::from(matches!(piece, Piece::Quote(_)))),
+            payers: count(|piece| usize::from(matches!(piece, Piece::Payer))),
+            pieces: merged.into(),
+        }
     }
 
     pub(super) fn render_plain(&self, holes: &Holes<'_>) -> Bytes {
@@ -90,7 +109,7 @@ impl Message {
         let payer = holes.payer.map_or(0, |payer| payer.len() + PAYER.len() + 1);
         let length = self.len(holes.error.len() + 2, path, QUOTE, payer);
         let mut out = Vec::with_capacity(length);
-        for piece in &self.0 {
+        for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
                 Piece::Error => extend(&mut out, &["\"", holes.error, "\""]),
@@ -115,7 +134,7 @@ impl Message {
         let length = self.base64_len(holes.error.len(), holes.path.len());
         let mut out = Encoder { out: Vec::with_capacity(length), staged: [0; STAGE], held: 0 };
         let mut shared = None;
-        for piece in &self.0 {
+        for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => out.out.extend_from_slice(text.as_bytes()),
                 Piece::Error if holes.error == UNPAID => out.out.extend_from_slice(UNPAID_BASE64),
@@ -146,15 +165,8 @@ impl Message {
         self.len(encoded(error + 2), encoded(path + 1), encoded(QUOTE), 0)
     }
 
-    fn len(&self, error: usize, path: usize, quote: usize, payer: usize) -> usize {
-        let length = |piece: &Piece| match piece {
-            Piece::Text(text) => text.len(),
-            Piece::Error => error,
-            Piece::Url | Piece::Path => path,
-            Piece::Quote(_) => quote,
-            Piece::Payer => payer,
-        };
-        self.0.iter().map(length).sum()
+    const fn len(&self, error: usize, path: usize, quote: usize, payer: usize) -> usize {
+        self.texts + self.errors * error + self.paths * path + self.quotes * quote + self.payers * payer
     }
 }
 

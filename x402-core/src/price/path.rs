@@ -8,23 +8,10 @@ pub(super) fn is_plain(path: &str) -> bool {
     let Some((b'/', rest)) = path.as_bytes().split_first() else { return false };
     let mut before = b'/';
     for &byte in rest {
-        let plain = match byte {
-            b'/' | b'.' => before != b'/',
-            b'0'..=b'9'
-            | b'A'..=b'Z'
-            | b'a'..=b'z'
-            | b'-'
-            | b'_'
-            | b'~'
-            | b':'
-            | b'@'
-            | b','
-            | b'+'
-            | b'=' => true,
-            _ => false,
-        };
-        if !plain {
-            return false;
+        match MARKS[usize::from(byte)] {
+            Mark::Plain => {}
+            Mark::Separator if before != b'/' => {}
+            _ => return false,
         }
         before = byte;
     }
@@ -203,6 +190,32 @@ impl Utf8 {
 const DECODE: u8 = 1;
 const COLLAPSE: u8 = 2;
 const TRIM: u8 = 4;
+
+/// What a byte may do to the readings of a path.
+#[derive(Clone, Copy)]
+enum Mark {
+    /// Nothing.
+    Plain,
+    /// Nothing, but at the start of a segment: a slash or a dot.
+    Separator,
+    /// Something.
+    Odd,
+}
+
+const MARKS: [Mark; 256] = {
+    let mut marks = [Mark::Odd; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        marks[byte] = match byte as u8 {
+            b'/' | b'.' => Mark::Separator,
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => Mark::Plain,
+            b'-' | b'_' | b'~' | b':' | b'@' | b',' | b'+' | b'=' => Mark::Plain,
+            _ => Mark::Odd,
+        };
+        byte += 1;
+    }
+    marks
+};
 
 #[cfg(test)]
 mod tests {
