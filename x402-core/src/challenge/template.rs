@@ -110,12 +110,15 @@ impl ChallengeTemplate {
             expires_at: request.now.after(request.lifetime).min(last),
             resource: request.scope.digest(),
         };
-        let mut seals = [[0; SEAL_TEXT]; Self::MAX_OPTIONS];
-        for (seal, option) in seals.iter_mut().zip(&self.options) {
+        let mut quote = SealedQuote {
+            text: quote::text(&fields, request.sealer.key_id()),
+            seals: [[0; SEAL_TEXT]; Self::MAX_OPTIONS],
+        };
+        for (seal, option) in quote.seals.iter_mut().zip(&self.options) {
             let written = URL_SAFE_NO_PAD.encode_slice(request.sealer.seal(&fields, option), seal);
             written.expect("32 bytes are 43 characters");
         }
-        SealedQuote { text: quote::text(&fields, request.sealer.key_id()), seals }
+        quote
     }
 }
 

@@ -242,8 +242,10 @@ impl Fixed {
             }
         }
         let zeros = digits.iter().take(SECONDS - 1).take_while(|digit| **digit == b'0').count();
-        digits[..zeros].fill(b' ');
-        digits.rotate_left(zeros);
+        if zeros > 0 {
+            digits[..zeros].fill(b' ');
+            digits.rotate_left(zeros);
+        }
         self.put(&digits);
     }
 }
