@@ -29,7 +29,7 @@
 //! What is free goes straight to its handler, untouched. What is priced and unpaid is answered with 402 and the terms, for
 //! clients of both protocol versions. What is paid is checked, its payment is claimed for this one use, and the handler
 //! runs. Its response is held until the payment is settled, and sent with a receipt. A handler that fails (an error,
-//! status 400 or above, a panic) or that loses its client charges nobody, unless its route is settled
+//! status 400 or above, a panic) charges nobody, unless its route is settled
 //! [before the handler](SettleTiming::BeforeHandler). Handlers and bodies need not be `Send`.
 //!
 //! # Deployment caveats
@@ -40,6 +40,8 @@
 //!   later), if at all.
 //! - Middleware that answers requests on its own (authentication, CORS, rate limits) belongs outside the paywall, so that
 //!   nobody pays for a refusal: it is wrapped *later*.
+//! - actix-web finds out that a client has left when it writes to it: a handler that is running then ends, and is paid for.
+//!   Its response is kept, or owed: the payer gets it by presenting the same payment again.
 //! - actix-web answers `Expect: 100-continue` before any middleware runs.
 //! - A handler's error that middleware between it and the paywall passes on as `Err` leaves without a receipt; that
 //!   matters only to routes that are settled before the handler.
@@ -106,6 +108,8 @@
 //! |---|---|
 //! | `memory` | orders in memory, the default of [`Engine::builder`] |
 //! | `http-facilitator` (default) | `Paywall::new`, and the facilitator it takes |
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod body;
 mod extract;

@@ -96,6 +96,8 @@
 //! | `http-facilitator` (default) | `Paywall::new`, and the facilitator it takes |
 //! | `tokio` (default) | the peer's address from axum's `ConnectInfo`, for prices that depend on it |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod extract;
 mod route;
 

@@ -1,6 +1,6 @@
 //! What the engine sees of a request: borrowed in `triage`, owned afterwards.
 
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr};
 
 /// A request's head, borrowed for the length of [`Engine::triage`](crate::Engine::triage).
 ///
@@ -53,7 +53,8 @@ impl<'a> Header<'a> {
 /// The owned parts of a request that a price may depend on.
 ///
 /// Payment headers are left out: what a client signed must not move its price.
-#[derive(Clone, Debug, Default)]
+/// Debug output leaves the values of query and headers out.
+#[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct RequestFacts {
     /// The method, upper case.
@@ -92,5 +93,16 @@ impl RequestFacts {
     pub fn header(&self, name: &str) -> Option<&str> {
         let (_, value) = self.headers.iter().find(|(key, _)| key == name)?;
         std::str::from_utf8(value).ok()
+    }
+}
+
+impl fmt::Debug for RequestFacts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+        f.debug_struct("RequestFacts")
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .field("headers", &headers)
+            .finish_non_exhaustive()
     }
 }

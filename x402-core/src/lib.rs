@@ -68,6 +68,8 @@
 //! | `http-facilitator` | `facilitator::HttpFacilitator` |
 //! | `testing` | fakes, a deterministic payer and the store contract suite, for tests of yours |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod adapter;
 pub mod challenge;
 mod engine;

@@ -58,15 +58,19 @@ fn select(
     own: &[PriceOption],
 ) -> Result<(PriceOption, Result<(), RejectReason>), RejectReason> {
     match payment {
-        // Version 1 echoes scheme and network only, and its body offers one option per network.
-        PaymentPayload::V1(payment) => own
-            .iter()
-            .find(|option| {
+        // Version 1 echoes scheme and network only, and its body offers one option per network: the first that old
+        // clients can read.
+        PaymentPayload::V1(payment) => {
+            let named = |option: &&PriceOption| {
                 *option.scheme == *payment.scheme
                     && option.network.v1_name() == Some(payment.network.as_str())
-            })
-            .map(|option| (option.clone(), Ok(())))
-            .ok_or(RejectReason::NoMatchingTerms),
+            };
+            let mut named = own.iter().filter(named);
+            let first = named.clone().next();
+            let offered = named.find(|option| option.legacy_name().is_some());
+            let option = offered.or(first).ok_or(RejectReason::NoMatchingTerms)?;
+            Ok((option.clone(), Ok(())))
+        }
         PaymentPayload::V2(payment) => {
             let ours = || own.iter().find(|option| option.same_terms(&payment.accepted)).cloned();
             let claimed =
@@ -103,6 +107,8 @@ pub(crate) struct Window {
     pub(crate) least: Duration,
     /// Seconds that may be left.
     pub(crate) most: Duration,
+    /// How far the payer's clock may be ahead.
+    pub(crate) skew: Duration,
 }
 
 impl Window {
@@ -118,7 +124,7 @@ impl Window {
         if valid_before < now.after(self.least) {
             return Err(RejectReason::Expired { valid_before, now });
         }
-        let latest = now.after(self.most);
+        let latest = now.after(self.most).after(self.skew);
         if valid_before > latest {
             return Err(RejectReason::ExpiresTooLate { valid_before, latest });
         }

@@ -104,7 +104,8 @@ impl EvmWitness {
             return self.unused(message, token, safe, head).await;
         }
         let log = self.log_of_use(message, token, safe).await?;
-        let Some(log) = log else { return Ok(Finding::SpentElsewhere) };
+        // Nodes behind one address do not always agree: what one has not indexed yet is no proof of anything.
+        let log = log.ok_or(ChainError::Lost("the log of the authorization's use is not there"))?;
         let (USED, Some(transaction)) = (log.topics()[0], log.transaction_hash) else {
             return Ok(Finding::SpentElsewhere);
         };

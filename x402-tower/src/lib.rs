@@ -97,6 +97,8 @@
 //! | `memory` | orders in memory, the default of [`Engine::builder`] |
 //! | `http-facilitator` (default) | `Paywall::new`, and the facilitator it takes |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod body;
 mod future;
 mod head;

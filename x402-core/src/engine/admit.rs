@@ -1,6 +1,6 @@
 //! The second step: reads a payment, holds it against our terms, and lets it claim its order.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::{Attempt, Engine, Ticket, claim::Claim, replies};
 use crate::{
@@ -81,7 +81,7 @@ impl Engine {
         }
         let payment = Self::payment(&attempt, presented, option, authorization);
         if let Standing::Good = standing {
-            standing = match self.prove(&payment).await {
+            standing = match self.prove(&payment).await? {
                 Ok(standing) => standing,
                 Err(VerifyError::Rejected(RejectReason::NonceAlreadyUsed)) => {
                     return Err(Box::new(replies::conflict(Conflict::AlreadyUsed, None, version)));
@@ -103,7 +103,7 @@ impl Engine {
             }
             standing = Standing::OnlyToFinish(reason);
         }
-        Ok(Claim { payment: Arc::new(payment), attempt, standing })
+        Ok(Claim { payment: Arc::new(payment), attempt, standing, client: Weak::new() })
     }
 
     /// 402 with a fresh challenge: the payer may act on the reason, and sign anew.
@@ -135,26 +135,30 @@ impl Engine {
     }
 
     /// Proves the signature: locally, by bytes that were proved before, or by asking the facilitator before anything is
-    /// stored.
-    async fn prove(&self, payment: &Payment) -> Result<Standing, VerifyError> {
-        let scheme = self.scheme(&payment.option.scheme);
-        let scheme = scheme.ok_or(VerifyError::Rejected(RejectReason::UnsupportedScheme))?;
-        match scheme.prove(&payment.authorization, &payment.option).map_err(VerifyError::Rejected)? {
-            Proof::Signed => Ok(Standing::Good),
-            Proof::Unknown => {
-                let known = self.known(&payment.authorization).await;
-                if known.is_ok_and(|order| order.is_some()) {
-                    return Ok(Standing::Good);
-                }
-                // The window is looked at first where a stranger could make us ask for nothing.
-                let now = self.shared.clock.now();
-                self.shared
-                    .settings
-                    .window
-                    .check(&payment.authorization, now)
-                    .map_err(VerifyError::Rejected)?;
-                self.verify(payment).await.map(|()| Standing::Verified)
+    /// stored. The outer error is the store's.
+    async fn prove(&self, payment: &Payment) -> Result<Result<Standing, VerifyError>, Box<Reply>> {
+        let Some(scheme) = self.scheme(&payment.option.scheme) else {
+            return Ok(Err(VerifyError::Rejected(RejectReason::UnsupportedScheme)));
+        };
+        match scheme.prove(&payment.authorization, &payment.option) {
+            Err(reason) => return Ok(Err(VerifyError::Rejected(reason))),
+            Ok(Proof::Signed) => return Ok(Ok(Standing::Good)),
+            Ok(Proof::Unknown) => {}
+        }
+        if self.known(&payment.authorization).await?.is_some() {
+            return Ok(Ok(Standing::Good));
+        }
+        // The window is looked at first where a stranger could make us ask for nothing.
+        let now = self.shared.clock.now();
+        if let Err(reason) = self.shared.settings.window.check(&payment.authorization, now) {
+            return Ok(Err(VerifyError::Rejected(reason)));
+        }
+        match self.verify(payment).await {
+            // It may be refused because another presentation of it was charged meanwhile.
+            Err(VerifyError::Rejected(_)) if self.known(&payment.authorization).await?.is_some() => {
+                Ok(Ok(Standing::Good))
             }
+            verified => Ok(verified.map(|()| Standing::Verified)),
         }
     }
 

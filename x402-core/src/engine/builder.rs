@@ -163,6 +163,7 @@ impl EngineBuilder {
             None => QuoteSealer::new(&QuoteKey::random(), &self.previous_keys),
         };
         self.settings.check()?;
+        self.settings.check_timeouts(&self.prices)?;
         let witness = self.witness.or_else(|| facilitator.witness());
         if witness.is_none() {
             tracing::warn!(
@@ -215,7 +216,23 @@ impl Settings {
                 Err(ConfigError::new(at, format!("is {length:?}, wanted {least} to {most} seconds")))
             }
         };
-        whole_seconds("longest_authorization", self.window.most, 30, 24 * 60 * 60)
+        whole_seconds("longest_authorization", self.window.most, 30, 24 * 60 * 60)?;
+        whole_seconds("wait_in_flight", self.wait_in_flight, 0, 60 * 60)?;
+        whole_seconds("resolve_within", self.resolve_within, 0, 60 * 60)
+    }
+
+    /// What payers are told to sign must be what is taken.
+    pub(super) fn check_timeouts(&self, prices: &Prices) -> Result<(), ConfigError> {
+        let most = self.window.most.as_secs();
+        match prices.timeouts().find(|(_, timeout)| *timeout > most) {
+            None => Ok(()),
+            Some((route, timeout)) => Err(ConfigError::new(
+                "longest_authorization",
+                format!(
+                    "is {most} s, and route `{route}` gives payers {timeout} s; all of them would be refused"
+                ),
+            )),
+        }
     }
 }
 
@@ -225,7 +242,7 @@ impl Default for Settings {
             settle: SettleTiming::default(),
             quote_lifetime: QuoteLifetime::default(),
             clock_skew: SKEW,
-            window: Window { least: Duration::from_secs(6), most: Duration::from_secs(3600) },
+            window: Window { least: Duration::from_secs(6), most: Duration::from_secs(3600), skew: SKEW },
             lease: Duration::from_secs(30),
             wait_in_flight: Duration::from_secs(5),
             resolve_within: RESOLVE_WITHIN,

@@ -1,12 +1,15 @@
 //! From the claim to the handler: runs in a task that the connection does not own.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use tokio::time::{Instant, sleep};
 use tracing::Instrument;
 
 use super::{
-    Admission, Attempt, Engine, Ticket,
+    Admission, Attempt, DeliveryGuard, Engine, Ticket,
     admit::Standing,
     hold::{Hold, IfDropped},
     replies,
@@ -17,8 +20,8 @@ use crate::{
     error::{Conflict, RejectReason, Unavailable},
     facilitator::{Payment, VerifyError},
     order::{
-        Event, OpenRequest, Opened, Order, OrderId, OwnerToken, PaymentState, Presentation, StoreError,
-        Terms, Verdict, judge,
+        Event, MAX_PAID_RUNS, OpenRequest, Opened, Order, OrderId, OwnerToken, PaymentState, Presentation,
+        StoreError, Terms, Verdict, judge,
     },
     price::Rule,
     telemetry,
@@ -30,6 +33,8 @@ pub(super) struct Claim {
     pub(super) payment: Arc<Payment>,
     pub(super) attempt: Attempt,
     pub(super) standing: Standing,
+    /// Alive for as long as somebody waits for the answer.
+    pub(super) client: Weak<()>,
 }
 
 impl std::fmt::Debug for Claim {
@@ -48,12 +53,14 @@ impl Claim {
 enum Claimed {
     /// The order is ours and its handler may run.
     Held(Hold, Box<Order>),
-    /// The order is finished: its kept response.
-    Answered(Reply),
+    /// The order is settled and has a response: it is owed until somebody takes it.
+    Answered(Reply, Hold),
 }
 
 impl Engine {
-    pub(super) async fn claim_detached(&self, claim: Claim) -> Admission {
+    pub(super) async fn claim_detached(&self, mut claim: Claim) -> Admission {
+        let client = Arc::new(());
+        claim.client = Arc::downgrade(&client);
         let option = &claim.payment.option;
         let span = tracing::info_span!(
             "x402.payment",
@@ -67,15 +74,24 @@ impl Engine {
         let engine = self.clone();
         let work = async move {
             match engine.claim(&claim).await {
-                Ok(Claimed::Held(hold, order)) => Admission::Enter(Ticket::new(engine, claim, hold, order)),
-                Ok(Claimed::Answered(reply)) => Admission::Reply(reply),
-                Err(reply) => Admission::Reply(*reply),
+                Ok(Claimed::Held(hold, order)) => {
+                    (Admission::Enter(Ticket::new(engine, claim, hold, order)), DeliveryGuard::nothing_owed())
+                }
+                Ok(Claimed::Answered(reply, hold)) => (Admission::Reply(reply), DeliveryGuard::owed(hold)),
+                Err(reply) => (Admission::Reply(*reply), DeliveryGuard::nothing_owed()),
             }
         };
-        tokio::spawn(work.instrument(span)).await.unwrap_or_else(|error| {
-            tracing::error!(%error, "payment task failed");
-            Admission::Reply(replies::unavailable(Unavailable::Store))
-        })
+        match tokio::spawn(work.instrument(span)).await {
+            Ok((admission, mut delivery)) => {
+                // Only who is still here takes a kept response: one that nobody waited for stays owed.
+                delivery.delivered();
+                admission
+            }
+            Err(error) => {
+                tracing::error!(%error, "payment task failed");
+                Admission::Reply(replies::unavailable(Unavailable::Store))
+            }
+        }
     }
 
     async fn claim(&self, claim: &Claim) -> Result<Claimed, Box<Reply>> {
@@ -104,8 +120,12 @@ impl Engine {
         if order.is_settled() {
             hold.if_dropped(IfDropped::Undelivered);
             if let Some(reply) = self.kept(claim, &order).await? {
-                hold.advance(Event::Delivered).await.map_err(|error| store_failed(&error))?;
-                return Ok(Claimed::Answered(reply));
+                return Ok(Claimed::Answered(reply, hold));
+            }
+            if order.state.attempts >= MAX_PAID_RUNS {
+                tracing::error!(order = %order.id, "paid, and undelivered after too many runs");
+                hold.advance(Event::Released).await.map_err(|error| store_failed(&error))?;
+                return Err(Box::new(self.conflict(Conflict::NoAttemptsLeft, &order, claim.version())));
             }
         }
         order = hold.advance(Event::HandlerStarted).await.map_err(|error| store_failed(&error))?;
@@ -142,7 +162,7 @@ impl Engine {
             };
             let version = claim.version();
             match judge(&held, &presented) {
-                Verdict::Wait if Instant::now() < deadline => {
+                Verdict::Wait if Instant::now() < deadline && claim.client.strong_count() > 0 => {
                     sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
@@ -233,6 +253,9 @@ impl Engine {
     }
 
     async fn unsettled_reply(&self, claim: &Claim, unsettled: Unsettled) -> Reply {
+        let network = claim.payment.option.network.to_string();
+        tracing::Span::current().record("outcome", "unsettled");
+        metrics::counter!(telemetry::PAYMENTS, "outcome" => "unsettled", "network" => network).increment(1);
         match unsettled {
             Unsettled::Failed(order) => self.failed(claim, &order).await,
             Unsettled::Unknown(why) => replies::unavailable(why),
@@ -271,8 +294,7 @@ impl Engine {
         };
         let response = self.shared.store.response(&order.key).await.map_err(|error| store_failed(&error))?;
         Ok(response.map(|response| {
-            let network = order.terms.option.network.to_string();
-            metrics::counter!(telemetry::REPLAYS, "network" => network).increment(1);
+            count_replay(order);
             tracing::info!(order = %order.id, "kept response sent again");
             replies::replay(&response, settlement, claim.version())
         }))
@@ -292,15 +314,25 @@ impl Engine {
         tracing::info!(order = %order.id, reason = conflict.code(), "payment presented again");
         // Nothing about somebody's order is told to a request that is not the one it was made for.
         let paid = match conflict {
-            Conflict::AlreadyDelivered | Conflict::InProgress => order.settlement.as_deref(),
+            Conflict::AlreadyDelivered | Conflict::InProgress | Conflict::NoAttemptsLeft => {
+                order.settlement.as_deref()
+            }
             _ => None,
         };
+        if paid.is_some() {
+            count_replay(order);
+        }
         replies::conflict(conflict, paid, version)
     }
 
     pub(super) fn timing(&self, rule: &Rule) -> SettleTiming {
         rule.settle.unwrap_or(self.shared.settings.settle)
     }
+}
+
+fn count_replay(order: &Order) {
+    let network = order.terms.option.network.to_string();
+    metrics::counter!(telemetry::REPLAYS, "network" => network).increment(1);
 }
 
 fn halves(random: [u8; 32]) -> ([u8; 16], [u8; 16]) {

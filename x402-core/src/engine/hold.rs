@@ -12,7 +12,7 @@ use crate::{
 
 /// An order that is ours to work on.
 ///
-/// Dropped without [`Hold::advance`] of a last event, it reports what its holder left behind: nothing was charged, or a response to a
+/// Dropped before an event let go of the order, it reports what its holder left behind: nothing was charged, or a response to a
 /// settled payment was lost. Should even that not arrive, the lease lapses.
 pub(super) struct Hold {
     store: Arc<dyn OrderStore>,
@@ -20,6 +20,8 @@ pub(super) struct Hold {
     lease: Lease,
     length: Duration,
     renewal: Option<AbortHandle>,
+    /// Where reports are sent from if this is dropped outside of any runtime.
+    runtime: Handle,
     if_dropped: IfDropped,
 }
 
@@ -50,6 +52,7 @@ impl Hold {
             lease,
             length,
             renewal: Some(renewal.abort_handle()),
+            runtime: Handle::current(),
             if_dropped: IfDropped::GiveUp,
         }
     }
@@ -68,6 +71,11 @@ impl Hold {
         advanced
     }
 
+    /// Makes sure that the order is still ours, or ours again. Who was overtaken delivers nothing.
+    pub(super) async fn confirm(&mut self) -> Result<(), StoreError> {
+        self.store.renew(&self.lease, self.length, self.clock.now()).await
+    }
+
     /// What is reported if this is dropped.
     pub(super) const fn if_dropped(&mut self, what: IfDropped) {
         self.if_dropped = what;
@@ -83,8 +91,8 @@ impl Hold {
     fn report(&mut self, event: Event) {
         self.stop();
         let (store, lease, now) = (Arc::clone(&self.store), self.lease.clone(), self.clock.now());
-        // Without a runtime nothing can be reported; the lease lapses by itself.
-        let Ok(runtime) = Handle::try_current() else { return };
+        // A body may be dropped anywhere. Should its runtime be gone, the lease lapses by itself.
+        let runtime = Handle::try_current().unwrap_or_else(|_| self.runtime.clone());
         runtime.spawn(async move {
             for pause in REPORT_PAUSES {
                 match store.advance(&lease, &event, now).await {

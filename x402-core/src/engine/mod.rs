@@ -57,7 +57,9 @@ impl Engine {
     /// # Errors
     /// [`ConfigError`] when the rule has a mistake.
     pub fn priced(&self, rule: impl Into<PriceRule>) -> Result<Self, ConfigError> {
-        Ok(Self { prices: self.prices.only(rule)?, shared: Arc::clone(&self.shared) })
+        let prices = self.prices.only(rule)?;
+        self.shared.settings.check_timeouts(&prices)?;
+        Ok(Self { prices, shared: Arc::clone(&self.shared) })
     }
 
     /// The price table.

@@ -1,13 +1,13 @@
 //! What the handler did, and what the adapter does about it.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use bytes::Bytes;
 
 use super::DeliveryGuard;
 
-/// What the handler did.
-#[derive(Clone, Debug)]
+/// What the handler did. Debug output tells its status and size.
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Outcome {
     /// The status of its response.
@@ -39,6 +39,15 @@ impl Outcome {
 
     pub(super) const fn is_failure(&self) -> bool {
         self.status >= 400
+    }
+}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outcome")
+            .field("status", &self.status)
+            .field("bytes", &self.body.as_ref().map(Bytes::len))
+            .finish_non_exhaustive()
     }
 }
 

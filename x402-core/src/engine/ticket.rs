@@ -95,17 +95,24 @@ impl Ticket {
         }
         let response = kept_response(&engine, &claim, outcome).map(Arc::new);
         if order.is_settled() {
-            if let Some(response) = response {
-                let ready = Event::ResponseReady { response };
-                *order = hold.advance(ready).await.map_err(|error| store_failed(&error))?;
+            match response {
+                Some(response) => {
+                    let ready = Event::ResponseReady { response };
+                    *order = hold.advance(ready).await.map_err(|error| store_failed(&error))?;
+                }
+                None => hold.confirm().await.map_err(|error| store_failed(&error))?,
             }
         } else {
             // Durable before money can move.
             let started = Event::SettleStarted { response };
             hold.advance(started).await.map_err(|error| store_failed(&error))?;
-            *order = engine.settle_held(&claim, &mut hold).await.inspect_err(|_| ended("unsettled"))?;
+            *order = engine.settle_held(&claim, &mut hold).await?;
         }
         hold.if_dropped(IfDropped::Undelivered);
+        if !order.is_leased(engine.shared.clock.now()) {
+            // Or somebody could take it over, and have it run once more, while its response is on its way.
+            hold.confirm().await.map_err(|error| store_failed(&error))?;
+        }
         ended("settled");
         Ok(released(&claim, &order, DeliveryGuard::owed(hold)))
     }

@@ -18,7 +18,7 @@ pub struct OrderState {
     pub payment: PaymentState,
     /// The response.
     pub delivery: DeliveryState,
-    /// Handler runs begun so far.
+    /// Handler runs begun so far. Those that failed once it was paid for do not count.
     pub attempts: u8,
 }
 
@@ -167,14 +167,17 @@ impl OrderState {
             (Event::VerifyRejected { .. }, P::Verifying | P::Verified) => to(P::Rejected, delivery),
             (Event::HandlerStarted, P::Verified | P::Settled)
                 if !matches!(delivery, D::Executing | D::Delivered)
-                    && (payment == P::Settled || attempts < MAX_ATTEMPTS) =>
+                    && attempts < if payment == P::Settled { MAX_PAID_RUNS } else { MAX_ATTEMPTS } =>
             {
                 Ok(Self { payment, delivery: D::Executing, attempts: attempts.saturating_add(1) })
             }
             (Event::HandlerFailed, P::Verified) if delivery == D::Executing => {
                 to(unless_spent(payment, attempts), D::Errored)
             }
-            (Event::HandlerFailed, P::Settled) if delivery == D::Executing => to(payment, D::Errored),
+            // It gave the payer nothing, so it does not count.
+            (Event::HandlerFailed, P::Settled) if delivery == D::Executing => {
+                Ok(Self { payment, delivery: D::Errored, attempts: attempts.saturating_sub(1) })
+            }
             (Event::GivenUp, P::Verifying | P::Verified) => {
                 to(unless_spent(payment, attempts), lost(delivery))
             }
@@ -239,6 +242,10 @@ impl std::error::Error for IllegalEdge {}
 
 /// How often one payment may run a handler that fails before it is charged.
 pub const MAX_ATTEMPTS: u8 = 3;
+
+/// How often the handler may run for a payment that is settled, until a response arrives: a payer that loses response
+/// after response, none of which could be kept, reads them all but the end. What is owed then is for the operator.
+pub const MAX_PAID_RUNS: u8 = 8;
 
 #[cfg(test)]
 mod tests;

@@ -22,7 +22,7 @@ pub use self::memory::{MemoryStore, MemoryStoreBuilder};
 pub use self::{
     identity::{OrderId, OwnerToken, PaymentId, RequestFingerprint},
     judge::{Presentation, Verdict, judge},
-    lifecycle::{DeliveryState, Event, IllegalEdge, MAX_ATTEMPTS, OrderState, PaymentState},
+    lifecycle::{DeliveryState, Event, IllegalEdge, MAX_ATTEMPTS, MAX_PAID_RUNS, OrderState, PaymentState},
     opening::{OpenRequest, Opening, opening},
     response::StoredResponse,
     store::{Lease, Opened, OrderStore, StoreError},
@@ -105,6 +105,7 @@ impl Order {
         self.leased_until = Some(now.after(request.lease));
         self.updated_at = now;
         self.keep_until = self.keep_until.max(request.keep_until);
+        self.keep_if_unclear(now);
     }
 
     /// Applies an event that its lease's holder reports. Pure: the store calls it inside its compare-and-set.
@@ -146,7 +147,17 @@ impl Order {
         if event.releases() {
             self.leased_until = None;
         }
+        if matches!(event, Event::SettleUnclear { .. } | Event::Released) {
+            self.keep_if_unclear(now);
+        }
         Ok(())
+    }
+
+    /// What may have been paid is remembered as long as what was: once it is forgotten its payer is asked to pay again.
+    fn keep_if_unclear(&mut self, now: UnixSeconds) {
+        if matches!(self.state.payment, PaymentState::Settling | PaymentState::Unresolved) {
+            self.keep_until = self.keep_until.max(now.after(ENTITLEMENT));
+        }
     }
 
     /// Whether somebody holds the order at `now`.
@@ -180,7 +191,7 @@ impl Terms {
     }
 }
 
-/// How long a paid order is remembered, delivered or not.
+/// How long an order that is paid, or may be, is remembered, delivered or not.
 pub const ENTITLEMENT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long a rejected order is remembered, for those who wait for it.

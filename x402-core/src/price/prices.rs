@@ -91,6 +91,19 @@ impl Prices {
         })
     }
 
+    /// How many seconds payers are given, by route and way to pay.
+    pub(crate) fn timeouts(&self) -> impl Iterator<Item = (&str, u64)> {
+        let rules = self.0.priced.iter().map(|rule| (&*rule.pattern, rule.max_timeout_seconds));
+        let options = self.0.priced.iter().flat_map(|rule| {
+            match &rule.price {
+                RulePrice::Fixed(price) => price.options.iter(),
+                RulePrice::Dynamic(_) => [].iter(),
+            }
+            .map(|option| (&*rule.pattern, option.max_timeout_seconds))
+        });
+        rules.chain(options)
+    }
+
     /// Every network with a recipient; prices computed per request may be asked on any of them.
     pub fn networks(&self) -> impl Iterator<Item = &NetworkId> {
         self.0.accounts.recipients.iter().map(|(network, _)| network)

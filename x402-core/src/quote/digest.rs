@@ -1,14 +1,16 @@
 //! What a seal covers, as digests. Every field is of fixed width or preceded by its length, so that no two
 //! different contents read the same.
 
+use std::fmt;
+
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::{MEMBER, SEALED_EXTRA, sealer};
 use crate::{time::UnixSeconds, wire::v2};
 
-/// The request that a quote is for.
-#[derive(Clone, Debug)]
+/// The request that a quote is for. Debug output leaves the query out.
+#[derive(Clone)]
 pub struct QuoteScope<'a> {
     pub(crate) route: RouteDigest,
     pub(crate) method: &'a str,
@@ -37,6 +39,15 @@ impl<'a> QuoteScope<'a> {
             }
         }
         digest.finalize().into()
+    }
+}
+
+impl fmt::Debug for QuoteScope<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QuoteScope")
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }
 

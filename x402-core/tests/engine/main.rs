@@ -1,8 +1,11 @@
 //! The engine with fakes at its ports: what every adapter may rely on.
 
 mod admission;
+mod attacks;
 mod binding;
 mod dynamic;
+mod faults;
 mod retries;
 mod settlement;
+mod simulation;
 mod support;

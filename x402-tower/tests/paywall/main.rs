@@ -6,4 +6,5 @@ mod grpc;
 mod paid;
 mod readiness;
 mod refused;
+mod short;
 mod support;

@@ -82,7 +82,11 @@ fn expected(name: &str, from: OrderState) -> Option<OrderState> {
         To::Lost if from.delivery == D::Executing => D::Errored,
         To::Lost => from.delivery,
     };
-    let attempts = from.attempts + u8::from(name == "handler started");
+    let attempts = match name {
+        "handler started" => from.attempts + 1,
+        "handler failed" if from.payment == P::Settled => from.attempts - 1,
+        _ => from.attempts,
+    };
     Some(OrderState { payment, delivery, attempts })
 }
 
@@ -116,7 +120,17 @@ fn a_paid_handler_may_run_until_it_succeeds() {
     for _ in 0..300 {
         state = state.next(&Event::HandlerStarted).unwrap().next(&Event::HandlerFailed).unwrap();
     }
-    assert_eq!((state.payment, state.attempts), (P::Settled, u8::MAX));
+    assert_eq!((state.payment, state.attempts), (P::Settled, MAX_ATTEMPTS));
+}
+
+#[test]
+fn a_paid_response_is_lost_so_often_and_no_more() {
+    let mut state = OrderState { payment: P::Settled, ..OrderState::default() };
+    for _ in 0..MAX_PAID_RUNS {
+        state = state.next(&Event::HandlerStarted).unwrap().next(&Event::Undelivered).unwrap();
+    }
+    assert_eq!((state.payment, state.attempts), (P::Settled, MAX_PAID_RUNS));
+    assert!(state.next(&Event::HandlerStarted).is_err());
 }
 
 #[test]

@@ -1,0 +1,142 @@
+//! A store that fails as told.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use x402_core::{
+    facilitator::BoxFuture,
+    order::{Event, Lease, MemoryStore, OpenRequest, Opened, Order, OrderStore, StoreError, StoredResponse},
+    scheme::PaymentKey,
+    time::UnixSeconds,
+};
+
+/// A step of a store.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Step {
+    Open,
+    Advance,
+    Renew,
+    Find,
+    Response,
+}
+
+/// What goes wrong with one step.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Fault {
+    None,
+    /// It is not done, and not answered.
+    Lost,
+    /// It is done, and not answered.
+    Unanswered,
+    /// A response that was kept is forgotten.
+    Forgotten,
+}
+
+type Faults = dyn Fn(Step) -> Fault + Send + Sync;
+
+/// A memory store whose steps fail as a function says.
+#[derive(Clone)]
+pub(crate) struct FaultyStore {
+    inner: MemoryStore,
+    faults: Arc<Faults>,
+}
+
+impl FaultyStore {
+    pub(crate) fn new(faults: impl Fn(Step) -> Fault + Send + Sync + 'static) -> Self {
+        Self { inner: MemoryStore::new(), faults: Arc::new(faults) }
+    }
+
+    /// A store that has one fault at the given steps, whenever the switch is on.
+    pub(crate) fn switched(fault: Fault, at: &'static [Step]) -> (Self, Arc<AtomicBool>) {
+        let switch = Arc::new(AtomicBool::new(false));
+        let on = Arc::clone(&switch);
+        let faults =
+            move |step| if on.load(Ordering::SeqCst) && at.contains(&step) { fault } else { Fault::None };
+        (Self::new(faults), switch)
+    }
+
+    /// The store behind the faults.
+    pub(crate) const fn honest(&self) -> &MemoryStore {
+        &self.inner
+    }
+
+    fn step<'a, T: Send + 'a>(
+        &'a self,
+        step: Step,
+        work: BoxFuture<'a, Result<T, StoreError>>,
+    ) -> BoxFuture<'a, Result<T, StoreError>> {
+        Box::pin(async move {
+            let lost = || StoreError::Unavailable("the store is down".into());
+            match (self.faults)(step) {
+                Fault::Lost => Err(lost()),
+                Fault::Unanswered => work.await.and_then(|_| Err(lost())),
+                Fault::None | Fault::Forgotten => work.await,
+            }
+        })
+    }
+}
+
+impl OrderStore for FaultyStore {
+    fn open<'a>(
+        &'a self,
+        request: &'a OpenRequest,
+        now: UnixSeconds,
+    ) -> BoxFuture<'a, Result<Opened, StoreError>> {
+        self.step(Step::Open, self.inner.open(request, now))
+    }
+
+    fn advance<'a>(
+        &'a self,
+        lease: &'a Lease,
+        event: &'a Event,
+        now: UnixSeconds,
+    ) -> BoxFuture<'a, Result<Order, StoreError>> {
+        self.step(Step::Advance, self.inner.advance(lease, event, now))
+    }
+
+    fn renew<'a>(
+        &'a self,
+        lease: &'a Lease,
+        by: Duration,
+        now: UnixSeconds,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.step(Step::Renew, self.inner.renew(lease, by, now))
+    }
+
+    fn find<'a>(
+        &'a self,
+        key: &'a PaymentKey,
+        now: UnixSeconds,
+    ) -> BoxFuture<'a, Result<Option<Order>, StoreError>> {
+        self.step(Step::Find, self.inner.find(key, now))
+    }
+
+    fn response<'a>(
+        &'a self,
+        key: &'a PaymentKey,
+    ) -> BoxFuture<'a, Result<Option<Arc<StoredResponse>>, StoreError>> {
+        Box::pin(async move {
+            match (self.faults)(Step::Response) {
+                Fault::Lost | Fault::Unanswered => Err(StoreError::Unavailable("the store is down".into())),
+                Fault::Forgotten => Ok(None),
+                Fault::None => self.inner.response(key).await,
+            }
+        })
+    }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
+}
+
+impl fmt::Debug for FaultyStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
