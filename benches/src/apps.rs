@@ -1,10 +1,15 @@
-use std::{convert::Infallible, hint::black_box};
+use std::{
+    convert::Infallible,
+    hint::black_box,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use axum::{Router, body::Body, extract::Path, response::Response, routing::get};
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
-use tower::{Layer, Service, ServiceExt, layer::layer_fn};
+use tower::{Layer, Service, ServiceExt};
 use x402_core::Engine;
 use x402_tower::{Paywall, PaywallService};
 
@@ -15,7 +20,7 @@ pub struct Apps {
     pub bare: Router,
     /// The router inside a paywall, as hyper would serve it.
     pub wrapped: PaywallService<Router>,
-    /// The router with a layer that does nothing. A router boxes each route anew for any layer.
+    /// The router with a layer that adds nothing.
     pub idle_layer: Router,
     /// The router with a paywall as its layer.
     pub paywall_layer: Router,
@@ -25,12 +30,12 @@ impl Apps {
     /// Mounts the router.
     #[must_use]
     pub fn new(engine: Engine) -> Self {
-        let paywall = Paywall::from(engine);
+        let paywall = Paywall::from(engine.clone());
         Self {
             bare: router(),
             wrapped: paywall.layer(router()),
-            idle_layer: router().layer(layer_fn(Idle)),
-            paywall_layer: router().layer(paywall),
+            idle_layer: router().layer(IdleLayer(Arc::from("state"))),
+            paywall_layer: router().layer(x402_axum::Paywall::from(engine)),
         }
     }
 }
@@ -64,23 +69,35 @@ pub fn request(path: &str, payment: Option<&Bytes>) -> Request<Body> {
 }
 
 fn router() -> Router {
-    Router::new().route(FREE, get(|| async { "ok" })).route("/weather/{city}", get(weather))
+    Router::new().route("/forecast/{city}", get(weather)).route("/weather/{city}", get(weather))
 }
 
 async fn weather(Path(city): Path<String>) -> String {
     format!("{city}: sunny")
 }
 
-/// A layer's service that only forwards.
+/// A layer with state, as most have, that adds nothing. A router boxes its routes anew for any layer.
 #[derive(Clone, Debug)]
-struct Idle<S>(S);
+struct IdleLayer(Arc<str>);
+
+impl<S> Layer<S> for IdleLayer {
+    type Service = Idle<S>;
+
+    fn layer(&self, inner: S) -> Idle<S> {
+        Idle(inner, Arc::clone(&self.0))
+    }
+}
+
+/// A service that only forwards.
+#[derive(Clone, Debug)]
+struct Idle<S>(S, #[allow(dead_code, reason = "carried along")] Arc<str>);
 
 impl<S: Service<R>, R> Service<R> for Idle<S> {
     type Response = S::Response;
     type Error = S::Error;
     type Future = S::Future;
 
-    fn poll_ready(&mut self, context: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), S::Error>> {
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.0.poll_ready(context)
     }
 
@@ -90,6 +107,6 @@ impl<S: Service<R>, R> Service<R> for Idle<S> {
 }
 
 /// A path that costs nothing.
-pub const FREE: &str = "/health";
+pub const FREE: &str = "/forecast/oslo";
 /// A path that costs something.
 pub const PRICED: &str = "/weather/oslo";

@@ -18,8 +18,8 @@ mod tables;
 pub use self::{
     apps::{Apps, FREE, PRICED, request, send},
     cases::{
-        BARE, BARE_PARAM, Cases, Counts, FREE_AROUND, FREE_LAYER, IDLE_LAYER, IDLE_PARAM, TRIAGE_FREE,
-        TRIAGE_UNPAID, UNPAID_AROUND, UNPAID_LAYER,
+        BARE, Cases, Counts, FREE_AROUND, FREE_LAYER, IDLE_LAYER, TRIAGE_FREE, TRIAGE_UNPAID, UNPAID_AROUND,
+        UNPAID_LAYER,
     },
     checks::{CHECKED, Checks, GARBAGE, MALFORMED, NATIVE, PURE, Recovery, WRONG_AMOUNT, WRONG_RECIPIENT},
     engines::{in_memory, stateless},

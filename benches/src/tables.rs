@@ -9,7 +9,7 @@ pub const PAY_TO: &str = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C";
 #[must_use]
 pub fn prices() -> Prices {
     let prices = Prices::new(ORIGIN).pay_to(NETWORK, PAY_TO).charge("GET /weather/{city}", "$0.001");
-    prices.free("GET /health").build().expect("the table has no mistakes")
+    prices.free("GET /forecast/{city}").build().expect("the table has no mistakes")
 }
 
 /// A table with so many priced rules, `GET /service-{n}/items/{id}`.

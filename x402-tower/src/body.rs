@@ -54,6 +54,20 @@ impl<B> ResponseBody<B> {
     }
 }
 
+impl<B> ResponseBody<B> {
+    /// The handler's own body, if it goes out untouched.
+    ///
+    /// # Errors
+    /// The body itself, when it is one of ours or its delivery is watched.
+    #[inline]
+    pub fn into_inner(self) -> Result<B, Self> {
+        match self.kind {
+            Kind::Inner { body, delivery: None } => Ok(body),
+            kind => Err(Self { kind }),
+        }
+    }
+}
+
 impl<B: Body<Data = Bytes>> ResponseBody<B> {
     /// Lets a guard go along with the body. Where nothing is sent the delivery is done at once.
     pub(crate) fn guarded(mut self, mut guard: DeliveryGuard, bodiless: bool) -> Self {
