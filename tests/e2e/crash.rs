@@ -62,25 +62,41 @@ fn killed_while_the_settlement_is_mined_it_charges_once() {
 
 #[test]
 fn presented_again_while_the_settlement_is_pending_it_charges_once() {
-    let (mut shop, line) = shop_on_a_line(Framework::Axum);
+    let mut shop = Shop::open(Framework::Axum);
     let request = Request::get("/exact").paying(&shop.payment_for("/exact"));
     shop.chain.set_automine(false).unwrap();
     let mut connection = Connection::open(shop.server.address()).unwrap();
     connection.write(&request.bytes()).unwrap();
     eventually("the chain has the transaction", || pending(&shop) == 1);
-    let sent = line.calls(SEND);
     shop.server.restart();
     let response = thread::scope(|scope| {
         let again = scope.spawn(|| shop.send(&request));
-        eventually("it settles again, or was answered", || line.calls(SEND) > sent || again.is_finished());
-        shop.chain.set_automine(true).unwrap();
+        eventually("the handler ran again", || shop.server.runs("GET /exact") == 1);
         shop.chain.mine(1).unwrap();
+        shop.chain.set_automine(true).unwrap();
         again.join().unwrap()
     });
     assert!(matches!(response.status, 200 | 409 | 503), "{}", response.text());
     assert_eq!(response.header("payment-required"), None);
     let books = shop.books();
     assert_eq!((books.transfers, books.income), (1, 1000));
+}
+
+#[test]
+fn asked_to_end_it_finishes_what_it_began() {
+    for framework in [Framework::Axum, Framework::Tower, Framework::Actix] {
+        let mut shop = Shop::open(framework);
+        let request = Request::get("/slow?ms=500").paying(&shop.payment_for("/slow?ms=500"));
+        let mut connection = Connection::open(shop.server.address()).unwrap();
+        connection.write(&request.bytes()).unwrap();
+        eventually("the handler runs", || shop.server.runs("GET /slow") == 1);
+        shop.server.ask_to_end();
+        let response = connection.response(false).unwrap();
+        assert_eq!(response.status, 200, "{framework}: {}", response.text());
+        assert_eq!(response.receipt()["success"], true, "{framework}");
+        assert!(shop.server.ended().success(), "{framework}");
+        assert_eq!(shop.transfers(), 1, "{framework}");
+    }
 }
 
 #[test]

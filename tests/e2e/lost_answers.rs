@@ -1,5 +1,7 @@
 //! The line to the chain is cut around the one call that moves money.
 
+use std::time::Instant;
+
 use x402_tests::{Books, Cut, Framework, Line, Request, Shop, persist};
 
 fn shop_on_a_line(framework: Framework) -> (Shop, Line) {
@@ -41,7 +43,9 @@ fn sent_and_the_line_stays_dead() {
     let (shop, line) = shop_on_a_line(Framework::Axum);
     let request = Request::get("/exact").paying(&shop.payment_for("/exact"));
     line.cut_and_stay_dead(SEND, Cut::Answer);
+    let begun = Instant::now();
     let response = shop.send(&request);
+    println!("told after {:?} that the outcome is unknown", begun.elapsed());
     assert_eq!((response.status, response.code().as_str()), (503, "settlement_unresolved"));
     assert!(response.header("retry-after").is_some());
     assert_eq!((response.header("payment-required"), response.header("delivery-token")), (None, None));

@@ -8,3 +8,4 @@ mod outage;
 mod quirks;
 mod remote;
 mod slow_blocks;
+mod start;

@@ -37,14 +37,15 @@ fn nothing_leaves_for_money_that_did_not_arrive() {
     }
 }
 
+/// Of the two forms of the call, payments of plain keys need the one with v, r and s.
 #[test]
-fn a_token_with_one_of_the_two_signature_forms_is_paid() {
+fn a_token_with_one_of_the_two_signature_forms() {
     let shop = Shop::open(Framework::Axum);
-    for (what, quirks) in [("no bytes form", 16), ("no v, r, s form", 32)] {
-        let bytes = bytes_on_the_wire(&shop, quirks);
-        assert!(bytes.starts_with("HTTP/1.1 200"), "{what}: {bytes}");
-    }
-    assert_eq!(shop.transfers(), 2);
+    let bytes = bytes_on_the_wire(&shop, 16);
+    assert!(bytes.starts_with("HTTP/1.1 200"), "no bytes form: {bytes}");
+    let bytes = bytes_on_the_wire(&shop, 32);
+    assert!(bytes.starts_with("HTTP/1.1 402"), "no v, r, s form: {bytes}");
+    assert_eq!(shop.transfers(), 1);
 }
 
 /// A used nonce that does not revert looks like a success without a transfer.

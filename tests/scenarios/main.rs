@@ -34,3 +34,4 @@ mod replays;
 mod settlements;
 mod streaming;
 mod unpaid;
+mod upgrades;

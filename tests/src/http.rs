@@ -182,7 +182,11 @@ impl Response {
 
 /// A connection, for tests that care where it is cut or what shares it.
 #[derive(Debug)]
-pub struct Connection(BufReader<TcpStream>);
+pub struct Connection {
+    reader: BufReader<TcpStream>,
+    /// Interim statuses that were passed over.
+    interim: Vec<u16>,
+}
 
 impl Connection {
     /// Connects.
@@ -193,7 +197,7 @@ impl Connection {
         let stream = TcpStream::connect_timeout(&to, CONNECT_LIMIT)?;
         stream.set_read_timeout(Some(READ_LIMIT))?;
         stream.set_nodelay(true)?;
-        Ok(Self(BufReader::new(stream)))
+        Ok(Self { reader: BufReader::new(stream), interim: Vec::new() })
     }
 
     /// Sends bytes.
@@ -201,7 +205,7 @@ impl Connection {
     /// # Errors
     /// The other end is gone.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.0.get_mut().write_all(bytes)
+        self.reader.get_mut().write_all(bytes)
     }
 
     /// Says that nothing more is sent.
@@ -209,7 +213,7 @@ impl Connection {
     /// # Errors
     /// The other end is gone.
     pub fn end(&mut self) -> io::Result<()> {
-        self.0.get_mut().shutdown(Shutdown::Write)
+        self.reader.get_mut().shutdown(Shutdown::Write)
     }
 
     /// Reads a response whole. `head`: it answers a `HEAD`.
@@ -227,11 +231,21 @@ impl Connection {
             (true, _) => while self.chunk(&mut response.body)? {},
             (false, Some(length)) => {
                 response.body = vec![0; length];
-                self.0.read_exact(&mut response.body)?;
+                self.reader.read_exact(&mut response.body)?;
             }
-            (false, None) => drop(self.0.read_to_end(&mut response.body)?),
+            (false, None) => drop(self.reader.read_to_end(&mut response.body)?),
         }
         Ok(response)
+    }
+
+    /// Reads a response whole, and the statuses of the interim ones before it.
+    ///
+    /// # Errors
+    /// The connection ended before the response did.
+    pub fn with_interim(&mut self) -> io::Result<(Vec<u16>, Response)> {
+        self.interim.clear();
+        let response = self.response(false)?;
+        Ok((std::mem::take(&mut self.interim), response))
     }
 
     /// Reads the head of a response, and leaves its body unread.
@@ -255,6 +269,7 @@ impl Connection {
             if status >= 200 {
                 return Ok(Response { status, headers, body: Vec::new() });
             }
+            self.interim.push(status);
         }
     }
 
@@ -268,7 +283,7 @@ impl Connection {
         let size = size.map_err(|_| unreadable(&line))?;
         let before = body.len();
         body.resize(before + size, 0);
-        self.0.read_exact(&mut body[before..])?;
+        self.reader.read_exact(&mut body[before..])?;
         if size == 0 {
             while !self.line()?.is_empty() {} // trailers
             return Ok(false);
@@ -281,13 +296,20 @@ impl Connection {
     #[must_use]
     pub fn rest(mut self) -> Vec<u8> {
         let mut rest = Vec::new();
-        let _ = self.0.read_to_end(&mut rest); // a reset ends it as well
+        let _ = self.reader.read_to_end(&mut rest); // a reset ends it as well
         rest
+    }
+
+    /// Everything that comes within a while. Unlike [`end`](Self::end), waiting tells the other end nothing.
+    #[must_use]
+    pub fn rest_within(self, limit: Duration) -> Vec<u8> {
+        let _ = self.reader.get_ref().set_read_timeout(Some(limit)); // else the usual limit holds
+        self.rest()
     }
 
     fn line(&mut self) -> io::Result<String> {
         let mut line = Vec::new();
-        self.0.read_until(b'\n', &mut line)?;
+        self.reader.read_until(b'\n', &mut line)?;
         match line.strip_suffix(b"\r\n") {
             Some(line) => Ok(line.iter().copied().map(char::from).collect()),
             None => Err(io::ErrorKind::UnexpectedEof.into()),
@@ -300,5 +322,5 @@ fn unreadable(line: &str) -> io::Error {
 }
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-/// Longer than anything the server may take: it waits up to 30 s for evidence of a lost settlement.
-const READ_LIMIT: Duration = Duration::from_secs(60);
+/// Longer than anything the server may take: it waits for a settlement, then for evidence of it.
+const READ_LIMIT: Duration = Duration::from_secs(120);

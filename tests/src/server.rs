@@ -5,14 +5,14 @@ use std::{
     io::{BufRead, BufReader, Read},
     net::SocketAddr,
     path::PathBuf,
-    process::{Child, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
         mpsc,
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -90,9 +90,18 @@ impl Server {
     /// When it ends instead, with what it wrote to its standard error.
     #[must_use]
     pub fn start(framework: Framework, environment: Environment) -> Self {
+        Self::try_start(framework, environment)
+            .unwrap_or_else(|told| panic!("the server did not start: {told}"))
+    }
+
+    /// Starts a server that may refuse.
+    ///
+    /// # Errors
+    /// What it wrote to its standard error before it ended.
+    pub fn try_start(framework: Framework, environment: Environment) -> Result<Self, String> {
         let folder = Folder::new();
-        let (child, address, stderr) = spawn(framework, &environment, &folder, 0);
-        Self { framework, environment, child, address, folder, stderr }
+        let (child, address, stderr) = spawn(framework, &environment, &folder, 0)?;
+        Ok(Self { framework, environment, child, address, folder, stderr })
     }
 
     /// Where it listens.
@@ -160,10 +169,30 @@ impl Server {
         self.stderr.lock().expect("readers do not panic").clone()
     }
 
-    /// The server's process id.
+    /// Asks the process to end, as a service manager does.
+    ///
+    /// # Panics
+    /// Where there is no `kill` command.
+    pub fn ask_to_end(&self) {
+        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        assert!(sent.expect("there is a kill command").success(), "the server is gone already");
+    }
+
+    /// Waits for the process to end by itself. (The standard library's own way of waiting closes the pipe that keeps
+    /// the process alive.)
+    ///
+    /// # Panics
+    /// When it does not end.
     #[must_use]
-    pub fn process_id(&self) -> u32 {
-        self.child.id()
+    pub fn ended(&mut self) -> ExitStatus {
+        let until = Instant::now() + START_LIMIT;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("the server is our child") {
+                return status;
+            }
+            assert!(Instant::now() < until, "the server does not end: {}", self.stderr());
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Kills the process without a chance to clean up.
@@ -182,7 +211,8 @@ impl Server {
     pub fn restart(&mut self) {
         self.kill();
         let port = self.address.port();
-        let (child, address, stderr) = spawn(self.framework, &self.environment, &self.folder, port);
+        let (child, address, stderr) = spawn(self.framework, &self.environment, &self.folder, port)
+            .unwrap_or_else(|told| panic!("the server did not start again: {told}"));
         (self.child, self.address, self.stderr) = (child, address, stderr);
     }
 }
@@ -201,7 +231,7 @@ fn spawn(
     environment: &Environment,
     folder: &Folder,
     port: u16,
-) -> (Child, SocketAddr, Arc<Mutex<String>>) {
+) -> Result<(Child, SocketAddr, Arc<Mutex<String>>), String> {
     let mut child = devchain::tethered(binary::conformance_server())
         .env_clear()
         .env("PORT", port.to_string())
@@ -229,13 +259,13 @@ fn spawn(
             }
         }
     });
-    let address = address.recv_timeout(START_LIMIT).unwrap_or_else(|_| {
-        let _ = child.kill();
+    let Ok(address) = address.recv_timeout(START_LIMIT) else {
+        let _ = child.kill(); // fails only if it is gone already
         let _ = child.wait();
         let _ = collector.join();
-        panic!("the server did not start: {}", stderr.lock().expect("readers do not panic"))
-    });
-    (child, address, stderr)
+        return Err(stderr.lock().expect("readers do not panic").clone());
+    };
+    Ok((child, address, stderr))
 }
 
 fn collect(pipe: impl Read, into: &Mutex<String>) {
