@@ -26,7 +26,7 @@ use crate::{
     hex,
     logs::{self, CANCELED, USED},
     network::Domain,
-    rpc::{Header, Receipt, Rpc},
+    rpc::{Header, Receipt, Rpc, at},
 };
 
 /// Tells from the chain what became of a payment. Sends nothing and needs no key.
@@ -155,8 +155,11 @@ impl EvmWitness {
             let topics = [B256::from(crate::typed_data::word(message.from)), B256::from(message.nonce)];
             match self.rpc.logs(token, [USED, CANCELED], topics, (first, last)).await {
                 Ok(found) => {
-                    if let Some(log) = found.into_iter().find(|log| !log.removed && !log.topics().is_empty())
-                    {
+                    // Some nodes are careless with filters.
+                    let is_ours = |log: &Log| {
+                        !log.removed && log.address() == at(token) && log.topics().get(1..) == Some(&topics)
+                    };
+                    if let Some(log) = found.into_iter().find(is_ours) {
                         return Ok(Some(log));
                     }
                 }

@@ -63,6 +63,7 @@ struct Options {
     stuck_after: Duration,
     max_fee_per_gas: Option<u128>,
     contract_accounts: ContractAccounts,
+    lookback: Option<Duration>,
     journal: Arc<dyn Journal>,
     clock: Arc<dyn Clock>,
 }
@@ -87,6 +88,7 @@ impl EvmFacilitator {
                 stuck_after: Duration::from_secs(15),
                 max_fee_per_gas: None,
                 contract_accounts: ContractAccounts::refused(),
+                lookback: None,
                 journal: Arc::new(MemoryJournal::default()),
                 clock: Arc::new(SystemClock),
             },
@@ -124,6 +126,13 @@ impl EvmFacilitator {
             inner.scheme = inner.scheme.clone().contract_accounts(accounts.are_allowed());
             inner.options.contract_accounts = accounts;
         })
+    }
+
+    /// How long before an authorization's end its use is searched for, as in [`EvmWitness::lookback`]: more than the
+    /// engine's longest authorization where that was raised. Default 70 minutes.
+    #[must_use]
+    pub fn lookback(self, time: Duration) -> Self {
+        self.with(|inner| inner.options.lookback = Some(time))
     }
 
     /// Where transactions are written down before they are sent. In memory by default;
@@ -194,7 +203,11 @@ impl Facilitator for EvmFacilitator {
 
 impl Inner {
     fn witness(&self) -> EvmWitness {
-        EvmWitness::over(self.rpc.clone(), self.options.confirmations)
+        let witness = EvmWitness::over(self.rpc.clone(), self.options.confirmations);
+        match self.options.lookback {
+            Some(time) => witness.lookback(time),
+            None => witness,
+        }
     }
 
     fn patience(&self) -> Patience {
