@@ -14,7 +14,6 @@ use x402_core::{
     facilitator::{BoxFuture, Evidence, Payment, VerifyError, Witness},
     order::MAX_PAID_RUNS,
     price::{Price, PriceOption, PriceRule, Prices},
-    scheme::{Authorization, ExactEvmStructure, Proof, Scheme},
     testing::{EvidenceAnswer, FakeClock, FakeFacilitator, SettleAnswer, VerifyAnswer},
     time::UnixSeconds,
 };
@@ -414,42 +413,5 @@ async fn a_witness_that_never_answers_holds_nobody_up() {
         let sent = tokio::time::timeout(Duration::from_secs(90), world.send(&paid));
         let answer = sent.await.expect("answered");
         assert_eq!((answer.status, answer.has("payment-required")), (503, false));
-    }
-}
-
-/// Takes every signature for one that a contract account may answer for.
-struct OfContracts;
-
-impl Scheme for OfContracts {
-    fn name(&self) -> &'static str {
-        "exact"
-    }
-
-    fn read(&self, payload: &serde_json::Value, option: &PriceOption) -> Result<Authorization, RejectReason> {
-        ExactEvmStructure::authorization(payload, option)
-    }
-
-    fn prove(&self, _: &Authorization, _: &PriceOption) -> Result<Proof, RejectReason> {
-        Ok(Proof::Contract)
-    }
-}
-
-#[tokio::test]
-async fn a_contract_account_pays_before_the_handler_runs() {
-    for (settle, runs) in
-        [(SettleAnswer::Honest, 1), (SettleAnswer::Reject(RejectReason::SimulationFailed), 0)]
-    {
-        let world = World::with(|builder| builder.scheme(OfContracts));
-        let request = Request::get("/weather/oslo");
-        let payment = world.pay(&request).await;
-        world.facilitator.next_settle(settle);
-        match world.enter(&request.paid(&payment)).await {
-            Ok(ticket) => {
-                assert_eq!(world.facilitator.transfers().len(), 1, "before the handler");
-                assert_eq!(world.run(ticket, 200).await.status, 200);
-            }
-            Err(answer) => assert_eq!(answer.status, 402),
-        }
-        assert_eq!((world.handler_runs(), world.facilitator.transfers().len()), (runs, runs));
     }
 }
