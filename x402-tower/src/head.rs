@@ -17,6 +17,8 @@ pub struct PeerAddr(pub SocketAddr);
 pub struct RequestView {
     /// The URI as the client sent it.
     pub uri: for<'a> fn(&'a Uri, &'a Extensions) -> &'a Uri,
+    /// One more URI the request may be known by: it passes only if that one is free as well.
+    pub also: for<'a> fn(&'a Uri, &'a Extensions) -> Option<&'a Uri>,
     /// The address of the peer, where known.
     pub peer: fn(&Extensions) -> Option<IpAddr>,
 }
@@ -24,7 +26,11 @@ pub struct RequestView {
 impl Default for RequestView {
     /// The request's own URI, and the peer of [`PeerAddr`].
     fn default() -> Self {
-        Self { uri: |uri, _| uri, peer: |extensions| extensions.get::<PeerAddr>().map(|peer| peer.0.ip()) }
+        Self {
+            uri: |uri, _| uri,
+            also: |_, _| None,
+            peer: |extensions| extensions.get::<PeerAddr>().map(|peer| peer.0.ip()),
+        }
     }
 }
 
@@ -48,6 +54,12 @@ impl<'a> Head<'a> {
             peer: view.peer,
             has_body: !request.body().is_end_stream(),
         }
+    }
+
+    /// The same head by its other URI, if it has one.
+    pub(crate) fn also<B: Body>(request: &'a Request<B>, view: RequestView) -> Option<Self> {
+        let uri = (view.also)(request.uri(), request.extensions())?;
+        Some(Self { uri, ..Self::new(request, view) })
     }
 }
 

@@ -54,7 +54,13 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let triage = self.shared.engine.triage(&Head::new(&request, self.shared.view));
+        let (engine, view) = (&self.shared.engine, self.shared.view);
+        let mut triage = engine.triage(&Head::new(&request, view));
+        if matches!(triage, Triage::Free)
+            && let Some(head) = Head::also(&request, view)
+        {
+            triage = engine.triage(&head);
+        }
         if matches!(triage, Triage::Free) {
             return ResponseFuture::free(self.inner.call(request));
         }
