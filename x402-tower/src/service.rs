@@ -64,8 +64,12 @@ where
         if matches!(triage, Triage::Free) {
             return ResponseFuture::free(self.inner.call(request));
         }
-        if request.extensions().get::<PaidContext>().is_some() {
+        if let Some(paid) = request.extensions().get::<PaidContext>() {
             self.shared.warn_of_two();
+            if let Some(reply) = engine.underpaid(&Head::new(&request, view), paid) {
+                drop(self.take_ready());
+                return ResponseFuture::refused(reply, Dialect::of(request.headers()));
+            }
             return ResponseFuture::free(self.inner.call(request));
         }
         let ready = self.take_ready();

@@ -105,6 +105,19 @@ async fn a_price_on_one_resource() {
 }
 
 #[actix_web::test]
+async fn what_was_paid_for_at_a_lower_price_further_out_is_not_sold() {
+    for (inner, status, charged) in [("$0.02", 500, 0), ("$0.01", 200, 1)] {
+        let facilitator = FakeFacilitator::new();
+        let wall = paywall(&facilitator);
+        let dear = web::resource("/paid").wrap(wall.charge(inner).unwrap()).to(async || "dear");
+        let app = init_service(App::new().wrap(wall).service(dear)).await;
+        let header = payment(&app, "/paid", &TestPayer::new("alice")).await;
+        assert_eq!(send(&app, paying("/paid", &header)).await.status, status, "{inner}");
+        assert_eq!(facilitator.transfers().len(), charged);
+    }
+}
+
+#[actix_web::test]
 async fn prices_may_depend_on_the_peer() {
     use x402_actix::{Engine, Paywall, Price, Prices, core::head::RequestFacts};
     let price = Price::dynamic(|request: RequestFacts| async move {

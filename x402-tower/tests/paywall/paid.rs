@@ -239,6 +239,20 @@ async fn the_inner_of_two_paywalls_lets_a_paid_request_pass() {
 }
 
 #[tokio::test]
+async fn what_was_paid_for_at_a_lower_price_further_out_is_not_sold() {
+    for (inner, status, charged) in [("$0.02", 500, 0), ("$0.01", 200, 1), ("$0.005", 200, 1)] {
+        let facilitator = FakeFacilitator::new();
+        let outer = paywall(&facilitator);
+        let handler = service_fn(async |_| Ok::<_, std::convert::Infallible>(ok("dear")));
+        let service = outer.layer(outer.charge(inner).unwrap().layer(handler));
+        let header = payment(&service, "/paid", &TestPayer::new("alice")).await;
+        let response = service.oneshot(paying("/paid", &header)).await.unwrap();
+        assert_eq!(response.status(), status, "{inner}");
+        assert_eq!(facilitator.transfers().len(), charged);
+    }
+}
+
+#[tokio::test]
 async fn one_price_for_one_service() {
     let facilitator = FakeFacilitator::new();
     let layer = paywall(&facilitator).charge("$0.02").unwrap();
