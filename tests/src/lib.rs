@@ -1,1 +1,30 @@
-//! x402-tests
+//! What the stories of this package are told with: a server process, a chain, a payer, and other ends that misbehave
+//! on demand.
+//!
+//! Everything blocks: a story is a list of steps, and where steps happen at once there are threads.
+
+mod binary;
+mod facilitator;
+mod http;
+mod listener;
+mod payer;
+mod proxy;
+mod server;
+mod shop;
+
+pub use self::{
+    facilitator::{Answer, ScriptedFacilitator},
+    http::{Connection, Request, Response},
+    payer::{Challenge, Payer, Payment, Window, now},
+    proxy::{Cut, Line},
+    server::{Delivery, Environment, Framework, Server},
+    shop::{
+        Books, FUNDS, GAS, MERCHANT, PAYER, QUOTE_KEY, Shop, eventually, paid_runs, persist, send_at_once,
+    },
+};
+
+/// The examples of the README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+#[derive(Debug)]
+pub struct Readme;

@@ -49,10 +49,12 @@ where
     type Error = S::Error;
     type Future = ResponseFuture<S::Future, ResBody, S::Error>;
 
+    #[inline]
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
     }
 
+    #[inline]
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let (engine, view) = (&self.shared.engine, self.shared.view);
         let mut triage = engine.triage(&Head::new(&request, view));
@@ -66,19 +68,21 @@ where
         }
         if let Some(paid) = request.extensions().get::<PaidContext>() {
             self.shared.warn_of_two();
-            if let Some(reply) = engine.underpaid(&Head::new(&request, view), paid) {
-                drop(self.take_ready());
-                return ResponseFuture::refused(reply, Dialect::of(request.headers()));
-            }
-            return ResponseFuture::free(self.inner.call(request));
+            triage = match engine.underpaid(&Head::new(&request, view), paid) {
+                Some(reply) => Triage::Reply(reply),
+                None => return ResponseFuture::free(self.inner.call(request)),
+            };
         }
-        let ready = self.take_ready();
         match triage {
+            Triage::Free => unreachable!("free requests are gone"),
+            Triage::Reply(reply) => {
+                drop(self.take_ready());
+                ResponseFuture::refused(reply, Dialect::of(request.headers()))
+            }
             Triage::Check(attempt) => {
+                let ready = self.take_ready();
                 ResponseFuture::paid(paid::serve(self.shared.engine.clone(), attempt, ready, request))
             }
-            Triage::Reply(reply) => ResponseFuture::refused(reply, Dialect::of(request.headers())),
-            Triage::Free => unreachable!("free requests are gone"),
         }
     }
 }

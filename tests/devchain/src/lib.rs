@@ -31,4 +31,5 @@ pub use self::{
     chain::{CHAIN_ID, DevChain, MULTICALL, TOKEN},
     error::DevChainError,
     interop::interop_dir,
+    process::tethered,
 };

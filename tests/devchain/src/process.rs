@@ -23,7 +23,7 @@ pub(crate) struct Anvil {
 
 impl Anvil {
     pub(crate) fn start(binary: &Path) -> Result<Self, DevChainError> {
-        let mut child = command(binary)
+        let mut child = tethered(binary)
             .args(["--host", "127.0.0.1", "--port", "0", "--chain-id", &CHAIN_ID.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -54,16 +54,20 @@ impl Drop for Anvil {
     }
 }
 
-/// The shell starts the watcher, then becomes anvil, so that the child's id is anvil's.
+/// A command that does not outlive this process, provided that its standard input is piped and kept: the shell starts
+/// the watcher, then becomes the binary, so that the child's id is the binary's.
 #[cfg(unix)]
-fn command(binary: &Path) -> Command {
+#[must_use]
+pub fn tethered(binary: &Path) -> Command {
     let mut command = Command::new("/bin/sh");
     command.arg("-c").arg(WATCHED).arg("sh").arg(binary);
     command
 }
 
+/// A command; on this platform only a drop ends it.
 #[cfg(not(unix))]
-fn command(binary: &Path) -> Command {
+#[must_use]
+pub fn tethered(binary: &Path) -> Command {
     Command::new(binary)
 }
 

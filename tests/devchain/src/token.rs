@@ -32,6 +32,20 @@ impl DevChain {
         self.send_token(&format!("{SET_QUIRKS}{bits:064x}"))
     }
 
+    /// Gives the token another name, version (of its signing domain, at most 31 bytes each) and number of decimals.
+    ///
+    /// # Errors
+    ///
+    /// When the transaction fails or is not mined in time.
+    pub fn configure(&self, name: &str, version: &str, decimals: u8) -> Result<(), DevChainError> {
+        let text = |text: &str| {
+            let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+            format!("{:064x}{hex:0<64}", text.len())
+        };
+        let places = format!("{:064x}{:064x}{decimals:064x}", 0x60, 0xa0);
+        self.send_token(&format!("{CONFIGURE}{places}{}{}", text(name), text(version)))
+    }
+
     /// Puts an account on the token's blacklist, or takes it off.
     ///
     /// # Errors
@@ -86,6 +100,7 @@ fn topic(address: &str) -> String {
 
 const MINT: &str = "0x40c10f19";
 const BALANCE_OF: &str = "0x70a08231";
+const CONFIGURE: &str = "0xef171107";
 const SET_QUIRKS: &str = "0x833bee7b";
 const SET_BLACKLISTED: &str = "0xd01dd6d2";
 const TRANSFER: &str = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef";

@@ -1,6 +1,6 @@
 //! The second step: reads a payment, holds it against our terms, and lets it claim its order.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::{Attempt, Engine, Ticket, claim::Claim, replies};
 use crate::{
@@ -52,7 +52,7 @@ impl Engine {
 
     async fn examine(&self, mut attempt: Attempt) -> Result<Claim, Box<Reply>> {
         let Some(header) = attempt.payment.take() else {
-            metrics::counter!(telemetry::CHALLENGES).increment(1);
+            telemetry::challenged();
             return Err(Box::new(self.challenge(&attempt, None, None).await));
         };
         let presented = decode_payment(&header).map_err(|error| Box::new(replies::malformed(error)))?;
@@ -103,7 +103,7 @@ impl Engine {
             }
             standing = Standing::OnlyToFinish(reason);
         }
-        Ok(Claim { payment: Arc::new(payment), attempt, standing })
+        Ok(Claim { payment: Arc::new(payment), attempt, standing, client: Weak::new() })
     }
 
     /// 402 with a fresh challenge: the payer may act on the reason, and sign anew.

@@ -216,7 +216,9 @@ impl Settings {
                 Err(ConfigError::new(at, format!("is {length:?}, wanted {least} to {most} seconds")))
             }
         };
-        whole_seconds("longest_authorization", self.window.most, 30, 24 * 60 * 60)
+        whole_seconds("longest_authorization", self.window.most, 30, 24 * 60 * 60)?;
+        whole_seconds("wait_in_flight", self.wait_in_flight, 0, 60 * 60)?;
+        whole_seconds("resolve_within", self.resolve_within, 0, 60 * 60)
     }
 
     /// What payers are told to sign must be what is taken.

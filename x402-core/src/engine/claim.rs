@@ -1,6 +1,9 @@
 //! From the claim to the handler: runs in a task that the connection does not own.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use tokio::time::{Instant, sleep};
 use tracing::Instrument;
@@ -30,6 +33,8 @@ pub(super) struct Claim {
     pub(super) payment: Arc<Payment>,
     pub(super) attempt: Attempt,
     pub(super) standing: Standing,
+    /// Alive for as long as somebody waits for the answer.
+    pub(super) client: Weak<()>,
 }
 
 impl std::fmt::Debug for Claim {
@@ -53,7 +58,9 @@ enum Claimed {
 }
 
 impl Engine {
-    pub(super) async fn claim_detached(&self, claim: Claim) -> Admission {
+    pub(super) async fn claim_detached(&self, mut claim: Claim) -> Admission {
+        let client = Arc::new(());
+        claim.client = Arc::downgrade(&client);
         let option = &claim.payment.option;
         let span = tracing::info_span!(
             "x402.payment",
@@ -155,7 +162,7 @@ impl Engine {
             };
             let version = claim.version();
             match judge(&held, &presented) {
-                Verdict::Wait if Instant::now() < deadline => {
+                Verdict::Wait if Instant::now() < deadline && claim.client.strong_count() > 0 => {
                     sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }

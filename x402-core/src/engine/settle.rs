@@ -42,7 +42,7 @@ impl Engine {
         attempt: Attempt,
     ) -> Result<Order, Unsettled> {
         let network = || payment.option.network.to_string();
-        let begun = std::time::Instant::now();
+        let begun = Instant::now();
         let settled = self.shared.facilitator.settle(payment).await;
         metrics::histogram!(telemetry::SETTLE_SECONDS, "network" => network()).record(begun.elapsed());
         let transaction = match settled {
@@ -80,7 +80,8 @@ impl Engine {
         };
         let unclear = Event::SettleUnclear { transaction: transaction.map(Arc::from) };
         hold.advance(unclear).await.map_err(|error| Unsettled::Unknown(store_failed_as(&error)))?;
-        self.await_evidence(payment, hold, Instant::now() + self.shared.settings.resolve_within).await
+        // The facilitator's own patience counts: the client has waited that long.
+        self.await_evidence(payment, hold, begun + self.shared.settings.resolve_within).await
     }
 
     /// Finishes an order whose settlement was begun by somebody before us: asks the chain, and where the

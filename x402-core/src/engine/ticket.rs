@@ -109,6 +109,10 @@ impl Ticket {
             *order = engine.settle_held(&claim, &mut hold).await?;
         }
         hold.if_dropped(IfDropped::Undelivered);
+        if !order.is_leased(engine.shared.clock.now()) {
+            // Or somebody could take it over, and have it run once more, while its response is on its way.
+            hold.confirm().await.map_err(|error| store_failed(&error))?;
+        }
         ended("settled");
         Ok(released(&claim, &order, DeliveryGuard::owed(hold)))
     }

@@ -32,7 +32,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Verifies and settles payments, through a remote service or our own node.
 ///
-/// Its answers never replace the engine's own comparison of terms.
+/// Its answers never replace the engine's own comparison of terms. Every call ends in bounded time: the engine does not
+/// cut one off, and holds the payment's order for as long as it takes.
 pub trait Facilitator: Send + Sync {
     /// Asks whether the payment could be settled now.
     ///

@@ -23,7 +23,7 @@ pub struct Presentation<'a> {
 pub enum Verdict {
     /// The order is being worked on: ask again shortly.
     Wait,
-    /// The kept response, if it is still there; else what [`Conflict::AlreadyDelivered`] gets.
+    /// The kept response, if it is still there; else 409, as delivered or as still on its way.
     Replay,
     /// 409.
     Conflict(Conflict),

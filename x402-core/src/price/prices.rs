@@ -96,10 +96,9 @@ impl Prices {
         let rules = self.0.priced.iter().map(|rule| (&*rule.pattern, rule.max_timeout_seconds));
         let options = self.0.priced.iter().flat_map(|rule| {
             match &rule.price {
-                RulePrice::Fixed(price) => &*price.options,
-                RulePrice::Dynamic(_) => &[],
+                RulePrice::Fixed(price) => price.options.iter(),
+                RulePrice::Dynamic(_) => [].iter(),
             }
-            .iter()
             .map(|option| (&*rule.pattern, option.max_timeout_seconds))
         });
         rules.chain(options)

@@ -1,7 +1,10 @@
 //! What payers, races and outages can try: to get something for nothing, twice, or not to get what was paid for.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -88,6 +91,48 @@ async fn a_holder_that_was_overtaken_delivers_nothing() {
         assert_eq!(late.map(|_| ()).map_err(|reply| reply.status), Err(503), "{timing:?}");
         assert_eq!(world.facilitator.transfers().len(), 1);
     }
+}
+
+#[tokio::test]
+async fn a_response_on_its_way_is_not_run_for_again() {
+    for timing in [SettleTiming::BeforeHandler, SettleTiming::AfterHandler] {
+        for outcome in [Outcome::streaming(200), Outcome::complete(200, Vec::new(), "sunny".into())] {
+            let (store, forgotten) = FaultyStore::switched(Fault::Forgotten, &[Step::Response]);
+            let configure = |builder: EngineBuilder| builder.settle(timing).store(store);
+            let world = World::with(|builder| configure(builder).wait_in_flight(Duration::from_millis(1)));
+            forgotten.store(true, Ordering::SeqCst);
+            let request = Request::get("/weather/oslo");
+            let paid = request.paid(&world.pay(&request).await);
+            let slow = world.enter(&paid).await.unwrap();
+            // It stood still for longer than its lease, but nobody came: it goes on, and holds the order again.
+            world.clock.advance(Duration::from_secs(31));
+            let release = slow.finish(outcome).await.unwrap();
+            assert_eq!(world.send(&paid).await.status, 409, "{timing:?}");
+            drop(release);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn copies_whose_clients_are_gone_are_not_worked_on() {
+    let opened = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&opened);
+    let store = FaultyStore::new(move |step| {
+        count.fetch_add(usize::from(step == Step::Open), Ordering::SeqCst);
+        Fault::None
+    });
+    let world = World::with(|builder| builder.store(store).wait_in_flight(Duration::from_secs(60)));
+    let request = Request::get("/weather/oslo");
+    let paid = request.paid(&world.pay(&request).await);
+    let ticket = world.enter(&paid).await.unwrap();
+    for _ in 0..100 {
+        assert!(tokio::time::timeout(Duration::from_millis(1), world.enter(&paid)).await.is_err());
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let before = opened.load(Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(opened.load(Ordering::SeqCst), before);
+    assert_eq!(world.run(ticket, 200).await.status, 200);
 }
 
 #[tokio::test]
@@ -222,6 +267,14 @@ fn a_timeout_that_no_payment_could_use_is_found_at_start() {
     assert!(build(599).unwrap_err().to_string().contains("longest_authorization"));
 }
 
+#[test]
+fn waits_without_an_end_are_found_at_start() {
+    let builder = || Engine::builder(prices()).facilitator(FakeFacilitator::new());
+    assert!(builder().wait_in_flight(Duration::MAX).build().is_err());
+    assert!(builder().resolve_within(Duration::MAX).build().is_err());
+    assert!(builder().wait_in_flight(Duration::ZERO).resolve_within(Duration::ZERO).build().is_ok());
+}
+
 #[tokio::test]
 async fn clients_whose_clock_is_a_little_ahead_may_use_the_whole_timeout() {
     let rule = PriceRule::new("$0.01").max_timeout(Duration::from_secs(600));
@@ -323,7 +376,7 @@ async fn a_client_that_leaves_at_any_moment_pays_once_and_is_served_once() {
 }
 
 /// Polls a future so many times, then drops it.
-async fn leave_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
+pub(crate) async fn leave_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
     let mut future = Box::pin(future);
     let mut left = polls;
     std::future::poll_fn(|context| {

@@ -7,4 +7,5 @@ mod dynamic;
 mod faults;
 mod retries;
 mod settlement;
+mod simulation;
 mod support;

@@ -191,7 +191,9 @@ proptest! {
             }
             prop_assert!(first_settlements <= 1);
             prop_assert!(unpaid_runs <= MAX_ATTEMPTS);
-            prop_assert!(state.attempts >= before.attempts);
+            let failed_paid = before.payment == P::Settled && matches!(event, Some(Event::HandlerFailed));
+            prop_assert_eq!(state.attempts < before.attempts, failed_paid, "a run was not counted");
+            prop_assert!(state.attempts <= MAX_PAID_RUNS);
         }
     }
 }

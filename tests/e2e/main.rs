@@ -1,0 +1,11 @@
+//! What needs a real process, a real chain, or something on the way to break.
+
+mod cors;
+mod crash;
+mod load;
+mod lost_answers;
+mod outage;
+mod quirks;
+mod remote;
+mod slow_blocks;
+mod start;

@@ -1,0 +1,72 @@
+//! A server that cannot do its work says so in one line and does not start.
+
+use devchain::{DevChain, accounts};
+use serde_json::json;
+use x402_tests::{Environment, Framework, GAS, Server, Shop};
+
+fn on(chain: &DevChain) -> Environment {
+    Shop::environment().set("RPC_URL", chain.url()).set("SIGNER_KEY", GAS.key)
+}
+
+#[track_caller]
+fn refuses(environment: Environment, variable: &str) -> String {
+    let started = Server::try_start(Framework::Axum, environment);
+    let told = started.expect_err("it must not start");
+    let line = told.lines().last().unwrap_or_default().to_owned();
+    assert!(line.contains(variable), "wanted {variable} in {told:?}");
+    assert!(!told.contains("panicked"), "{told}");
+    assert!(!told.contains(&GAS.key[2..]), "a key in {told}");
+    line
+}
+
+#[test]
+fn every_mistake_in_the_environment_is_named() {
+    let chain = DevChain::start().unwrap();
+    let good = || on(&chain);
+    for (variable, environment) in [
+        ("PAY_TO", good().unset("PAY_TO")),
+        ("PAY_TO", good().set("PAY_TO", "0x1234")),
+        ("PAY_TO", good().set("PAY_TO", accounts()[7].address.replace("dC79", "dc79"))),
+        ("PAY_TO", good().set("PAY_TO", format!("0x{}", "0".repeat(40)))),
+        ("SIGNER_KEY", good().unset("SIGNER_KEY")),
+        ("SIGNER_KEY", good().set("SIGNER_KEY", "0x12")),
+        ("RPC_URL", good().unset("RPC_URL")),
+        ("RPC_URL", good().set("RPC_URL", "nonsense")),
+        ("RPC_URL", good().set("RPC_URL", "http://node.example")),
+        ("FACILITATOR_URL", good().set("FACILITATOR_URL", "http://127.0.0.1:9")),
+        ("FACILITATOR_URL", Shop::environment().set("FACILITATOR_URL", "http://facilitator.example")),
+        ("SETTLE", good().set("SETTLE", "never")),
+        ("QUOTE_KEY", good().set("QUOTE_KEY", "0x12")),
+        ("ORIGIN", good().set("ORIGIN", "http://shop.example")),
+        ("ORIGIN", good().set("ORIGIN", "https://shop.example/path")),
+    ] {
+        refuses(environment, variable);
+    }
+}
+
+#[test]
+fn a_chain_that_does_not_fit_is_named() {
+    let nobody = refuses(
+        Shop::environment().set("RPC_URL", "http://127.0.0.1:9").set("SIGNER_KEY", GAS.key),
+        "RPC_URL",
+    );
+    assert!(!nobody.is_empty());
+
+    let chain = DevChain::start().unwrap();
+    chain.rpc("anvil_setCode", json!([devchain::TOKEN, "0x"])).unwrap();
+    let told = refuses(on(&chain), "RPC_URL");
+    assert!(told.contains(devchain::TOKEN), "which token has no code: {told}");
+
+    let chain = DevChain::start().unwrap();
+    chain.configure("Another Coin", "2", 6).unwrap();
+    refuses(on(&chain), "RPC_URL");
+
+    let chain = DevChain::start().unwrap();
+    chain.configure("USDC", "2", 18).unwrap();
+    refuses(on(&chain), "RPC_URL");
+
+    let chain = DevChain::start().unwrap();
+    chain.rpc("anvil_setChainId", json!([8453])).unwrap();
+    let told = refuses(on(&chain), "RPC_URL");
+    assert!(told.contains("8453") || told.contains("84532"), "which chain: {told}");
+}
