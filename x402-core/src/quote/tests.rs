@@ -111,7 +111,7 @@ fn a_quote_is_for_one_request_only() {
         ),
         scope("GET/weather", "/oslo", Some("d=1")),
     ] {
-        assert!(matches!(check(other), QuoteCheck::ResourceMismatch(_)), "{other:?}");
+        assert!(matches!(check(other.clone()), QuoteCheck::ResourceMismatch(_)), "{other:?}");
     }
 }
 
