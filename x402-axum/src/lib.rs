@@ -100,6 +100,7 @@
 
 mod extract;
 mod route;
+mod service;
 
 pub use x402_core as core;
 #[cfg(feature = "http-facilitator")]
@@ -110,9 +111,10 @@ pub use x402_core::{
     price::{Price, PriceRule, Prices},
     quote::QuoteKey,
 };
-pub use x402_tower::{PaywallService, PeerAddr, ResponseBody, ResponseFuture};
+pub use x402_tower::PeerAddr;
 
 pub use self::{
     extract::{NotBehindPaywall, PaidContext},
     route::Paywall,
+    service::{PaywallService, ResponseFuture},
 };

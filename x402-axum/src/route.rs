@@ -8,7 +8,9 @@ use axum::{
 };
 use tower_layer::Layer;
 use x402_core::{Engine, error::ConfigError, price::PriceRule};
-use x402_tower::{PaywallService, PeerAddr, RequestView};
+use x402_tower::{PeerAddr, RequestView};
+
+use crate::PaywallService;
 
 /// Puts prices on a router, or on one of its routes.
 ///
@@ -67,7 +69,7 @@ impl<S> Layer<S> for Paywall {
     type Service = PaywallService<S>;
 
     fn layer(&self, inner: S) -> PaywallService<S> {
-        self.0.layer(inner)
+        PaywallService::new(self.0.layer(inner))
     }
 }
 

@@ -4,6 +4,8 @@
 //! paid request has one span, `x402.payment`, with `route`, `network`, `payer`, `order` and `outcome` filled in as they
 //! become known. Signatures, headers, query strings and bodies are in neither.
 
+use metrics::{Key, Level, Metadata};
+
 /// Counter: 402 answers to requests without a payment.
 pub const CHALLENGES: &str = "x402_challenges_total";
 /// Counter `{outcome, network}`: presentations of a payment by how they ended.
@@ -22,6 +24,13 @@ pub const SETTLE_SECONDS: &str = "x402_settle_seconds";
 pub const UNRESOLVED: &str = "x402_settlements_unresolved_total";
 /// Counter `{network}`: responses to settled payments that were lost on their way, and are owed.
 pub const OWED: &str = "x402_deliveries_owed_total";
+
+/// Counts a 402. The one metric of the hot path: its key is made once.
+pub(crate) fn challenged() {
+    static KEY: Key = Key::from_static_name(CHALLENGES);
+    static METADATA: Metadata<'_> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
+    metrics::with_recorder(|recorder| recorder.register_counter(&KEY, &METADATA)).increment(1);
+}
 
 /// A reason code as a label: facilitators' own texts are unbounded and fold into one.
 pub(crate) fn reason_label(reason: &crate::error::RejectReason) -> &'static str {

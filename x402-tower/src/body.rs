@@ -37,11 +37,13 @@ struct Delivery {
 
 impl<B> ResponseBody<B> {
     /// The handler's body, untouched.
+    #[inline]
     pub(crate) const fn inner(body: B) -> Self {
         Self { kind: Kind::Inner { body, delivery: None } }
     }
 
     /// A body of our own.
+    #[inline]
     pub(crate) const fn full(data: Bytes) -> Self {
         Self { kind: Kind::Full { data, trailers: None, delivery: None } }
     }
@@ -49,6 +51,20 @@ impl<B> ResponseBody<B> {
     /// A handler's body that was collected.
     pub(crate) fn collected(data: Bytes, trailers: Option<HeaderMap>) -> Self {
         Self { kind: Kind::Full { data, trailers: trailers.map(Box::new), delivery: None } }
+    }
+}
+
+impl<B> ResponseBody<B> {
+    /// The handler's own body, if it goes out untouched.
+    ///
+    /// # Errors
+    /// The body itself, when it is one of ours or its delivery is watched.
+    #[inline]
+    pub fn into_inner(self) -> Result<B, Self> {
+        match self.kind {
+            Kind::Inner { body, delivery: None } => Ok(body),
+            kind => Err(Self { kind }),
+        }
     }
 }
 
@@ -80,16 +96,15 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
     type Data = Bytes;
     type Error = B::Error;
 
+    #[inline]
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let (frame, ended, delivery) = match self.project().kind.project() {
+            KindProj::Inner { body, delivery: None } => return body.poll_frame(context),
             KindProj::Inner { mut body, delivery } => {
                 let frame = ready!(body.as_mut().poll_frame(context));
-                if delivery.is_none() {
-                    return Poll::Ready(frame);
-                }
                 (frame, body.is_end_stream(), delivery)
             }
             KindProj::Full { data, trailers, delivery } => {
@@ -118,6 +133,7 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
         Poll::Ready(frame)
     }
 
+    #[inline]
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Inner { body, .. } => body.is_end_stream(),
@@ -125,6 +141,7 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
         }
     }
 
+    #[inline]
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Inner { body, .. } => body.size_hint(),

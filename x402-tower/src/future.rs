@@ -37,10 +37,12 @@ pin_project! {
 }
 
 impl<F, B, E> ResponseFuture<F, B, E> {
+    #[inline]
     pub(crate) const fn free(future: F) -> Self {
         Self { state: State::Free { future } }
     }
 
+    #[inline]
     pub(crate) const fn refused(reply: Reply, dialect: Dialect) -> Self {
         Self { state: State::Refused { reply: Some(reply), dialect } }
     }
@@ -58,6 +60,7 @@ where
 {
     type Output = Result<Response<ResponseBody<B>>, E>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProj::Free { future } => {

@@ -2,9 +2,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::{Extensions, HeaderMap, Method, Request, Uri};
+use http::{Extensions, Request, Uri};
 use http_body::Body;
 use x402_core::head::{Header, RequestHead};
+
+use crate::reply::header_name;
 
 /// The address of the peer, put into a request's extensions by whoever accepted the connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -29,31 +31,21 @@ impl Default for RequestView {
 }
 
 /// The head of an `http::Request`, borrowed.
-pub(crate) struct Head<'a> {
-    method: &'a Method,
+pub(crate) struct Head<'a, B> {
+    request: &'a Request<B>,
     uri: &'a Uri,
-    headers: &'a HeaderMap,
-    extensions: &'a Extensions,
     peer: fn(&Extensions) -> Option<IpAddr>,
-    has_body: bool,
 }
 
-impl<'a> Head<'a> {
-    pub(crate) fn new<B: Body>(request: &'a Request<B>, view: RequestView) -> Self {
-        Self {
-            method: request.method(),
-            uri: (view.uri)(request.uri(), request.extensions()),
-            headers: request.headers(),
-            extensions: request.extensions(),
-            peer: view.peer,
-            has_body: !request.body().is_end_stream(),
-        }
+impl<'a, B> Head<'a, B> {
+    pub(crate) fn new(request: &'a Request<B>, view: RequestView) -> Self {
+        Self { request, uri: (view.uri)(request.uri(), request.extensions()), peer: view.peer }
     }
 }
 
-impl RequestHead for Head<'_> {
+impl<B: Body> RequestHead for Head<'_, B> {
     fn method(&self) -> &str {
-        self.method.as_str()
+        self.request.method().as_str()
     }
 
     fn path(&self) -> &str {
@@ -65,21 +57,22 @@ impl RequestHead for Head<'_> {
     }
 
     fn header(&self, name: &'static str) -> Header<'_> {
-        Header::from_values(self.headers.get_all(name).iter().map(http::HeaderValue::as_bytes))
+        let values = self.request.headers().get_all(header_name(name));
+        Header::from_values(values.iter().map(http::HeaderValue::as_bytes))
     }
 
     fn headers(&self) -> Vec<(String, Vec<u8>)> {
         let owned = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
             (name.as_str().to_owned(), value.as_bytes().to_owned())
         };
-        self.headers.iter().map(owned).collect()
+        self.request.headers().iter().map(owned).collect()
     }
 
     fn peer(&self) -> Option<IpAddr> {
-        (self.peer)(self.extensions)
+        (self.peer)(self.request.extensions())
     }
 
     fn has_body(&self) -> bool {
-        self.has_body
+        !self.request.body().is_end_stream()
     }
 }

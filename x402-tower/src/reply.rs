@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
-    header::{CONTENT_TYPE, VARY},
+    header::{CACHE_CONTROL, CONTENT_TYPE, VARY},
 };
-use x402_core::{Release, Reply, adapter};
+use x402_core::{Release, Reply, adapter, wire::header as wire};
 
 use crate::ResponseBody;
 
@@ -43,10 +43,10 @@ pub(crate) fn into_response<B>(reply: Reply, dialect: Dialect) -> Response<Respo
     let as_grpc = dialect == Dialect::Grpc && reply.status >= 400;
     let mut response = Response::new(ResponseBody::full(if as_grpc { Bytes::new() } else { reply.body }));
     let headers = response.headers_mut();
-    headers.reserve(reply.headers.len() + 2);
+    headers.reserve(reply.headers.len());
     for (name, value) in reply.headers {
         let name = match name {
-            Cow::Borrowed(name) => HeaderName::from_static(name),
+            Cow::Borrowed(name) => header_name(name),
             Cow::Owned(name) => match HeaderName::try_from(name) {
                 Ok(name) => name,
                 Err(_) => continue,
@@ -78,11 +78,11 @@ pub(crate) fn strip_reserved(headers: &mut HeaderMap) {
 pub(crate) fn apply(release: &mut Release, headers: &mut HeaderMap) {
     for (name, value) in release.set.drain(..) {
         if let Ok(value) = HeaderValue::from_maybe_shared(value) {
-            headers.insert(HeaderName::from_static(name), value);
+            headers.insert(header_name(name), value);
         }
     }
     for (name, value) in release.append.drain(..) {
-        let name = HeaderName::from_static(name);
+        let name = header_name(name);
         let value = if name == VARY {
             adapter::missing_vary(headers.get_all(VARY).iter().map(HeaderValue::as_bytes), &value)
         } else {
@@ -91,6 +91,19 @@ pub(crate) fn apply(release: &mut Release, headers: &mut HeaderMap) {
         if let Some(value) = value.and_then(|value| HeaderValue::from_maybe_shared(value).ok()) {
             headers.append(name, value);
         }
+    }
+}
+
+/// The header of this name. Names of the hot path are not parsed again.
+pub(crate) fn header_name(name: &'static str) -> HeaderName {
+    match name {
+        "cache-control" => CACHE_CONTROL,
+        "content-type" => CONTENT_TYPE,
+        "vary" => VARY,
+        wire::PAYMENT_REQUIRED => const { HeaderName::from_static(wire::PAYMENT_REQUIRED) },
+        wire::PAYMENT_SIGNATURE => const { HeaderName::from_static(wire::PAYMENT_SIGNATURE) },
+        wire::X_PAYMENT => const { HeaderName::from_static(wire::X_PAYMENT) },
+        other => HeaderName::from_static(other),
     }
 }
 

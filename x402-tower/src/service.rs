@@ -49,26 +49,27 @@ where
     type Error = S::Error;
     type Future = ResponseFuture<S::Future, ResBody, S::Error>;
 
+    #[inline]
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
     }
 
+    #[inline]
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let triage = self.shared.engine.triage(&Head::new(&request, self.shared.view));
-        if matches!(triage, Triage::Free) {
-            return ResponseFuture::free(self.inner.call(request));
-        }
-        if request.extensions().get::<PaidContext>().is_some() {
-            self.shared.warn_of_two();
-            return ResponseFuture::free(self.inner.call(request));
-        }
-        let ready = self.take_ready();
-        match triage {
+        match self.shared.engine.triage(&Head::new(&request, self.shared.view)) {
+            Triage::Free => ResponseFuture::free(self.inner.call(request)),
+            _ if request.extensions().get::<PaidContext>().is_some() => {
+                self.shared.warn_of_two();
+                ResponseFuture::free(self.inner.call(request))
+            }
+            Triage::Reply(reply) => {
+                drop(self.take_ready());
+                ResponseFuture::refused(reply, Dialect::of(request.headers()))
+            }
             Triage::Check(attempt) => {
+                let ready = self.take_ready();
                 ResponseFuture::paid(paid::serve(self.shared.engine.clone(), attempt, ready, request))
             }
-            Triage::Reply(reply) => ResponseFuture::refused(reply, Dialect::of(request.headers())),
-            Triage::Free => unreachable!("free requests are gone"),
         }
     }
 }

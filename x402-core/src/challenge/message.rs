@@ -12,8 +12,10 @@ pub(super) enum Piece {
     Text(String),
     /// Why payment is asked for, a JSON string.
     Error,
-    /// The resource's URL, a JSON string.
+    /// The resource's URL, a JSON string. What stands before the path becomes part of the text before it.
     Url,
+    /// The rest of the resource's URL.
+    Path,
     /// The quote of the way to pay with this index, a JSON object.
     Quote(usize),
     /// The member that names the payer, if one is known.
@@ -29,10 +31,9 @@ impl Piece {
 /// What fills the holes. Texts are ready to stand between the quotes of a JSON string.
 pub(super) struct Holes<'a> {
     pub(super) error: &'a str,
-    pub(super) origin: &'a str,
     pub(super) path: &'a str,
     pub(super) payer: Option<&'a str>,
-    pub(super) quote: SealedQuote,
+    pub(super) quote: &'a SealedQuote,
 }
 
 /// A quote's text, and how it ends for each way to pay.
@@ -43,46 +44,76 @@ pub(super) struct SealedQuote {
 
 /// A message prepared for one of the two encodings.
 #[derive(Clone, Debug)]
-pub(super) struct Message(Box<[Piece]>);
+pub(super) struct Message {
+    pieces: Box<[Piece]>,
+    /// The length of all texts.
+    texts: usize,
+    /// How many holes of each kind there are.
+    errors: usize,
+    paths: usize,
+    quotes: usize,
+    payers: usize,
+}
 
 impl Message {
-    /// For plain text. Neighbouring texts become one.
-    pub(super) fn plain(pieces: Vec<Piece>) -> Self {
-        let mut merged: Vec<Piece> = Vec::with_capacity(pieces.len());
-        for piece in pieces {
-            match (merged.last_mut(), piece) {
-                (Some(Piece::Text(text)), Piece::Text(more)) => text.push_str(&more),
-                (_, piece) => merged.push(piece),
-            }
-        }
-        Self(merged.into())
+    /// For plain text.
+    pub(super) fn plain(origin: &str, pieces: Vec<Piece>) -> Self {
+        Self::new(origin, pieces, |_| 0)
     }
 
     /// For base64: the texts are encoded now. White space before a hole makes each a multiple of three bytes.
-    pub(super) fn base64(pieces: &[Piece]) -> Self {
-        let mut message = Self::plain(pieces.to_vec());
-        let last = message.0.len().saturating_sub(1);
-        for (index, piece) in message.0.iter_mut().enumerate() {
+    pub(super) fn base64(origin: &str, pieces: Vec<Piece>) -> Self {
+        let mut message = Self::new(origin, pieces, padding);
+        message.texts = 0;
+        for piece in &mut message.pieces {
             if let Piece::Text(text) = piece {
-                if index < last {
-                    text.extend(std::iter::repeat_n(' ', padding(text.len())));
-                }
                 *text = STANDARD.encode(&*text);
+                message.texts += text.len();
             }
         }
         message
     }
 
+    /// Neighbouring texts become one; the text before a hole is followed by as much white space as `padding` tells for
+    /// its length.
+    fn new(origin: &str, pieces: Vec<Piece>, padding: impl Fn(usize) -> usize) -> Self {
+        let mut merged: Vec<Piece> = Vec::with_capacity(pieces.len());
+        let mut text = String::new();
+        for piece in pieces {
+            let (begin, hole) = match piece {
+                Piece::Text(more) => {
+                    text.push_str(&more);
+                    continue;
+                }
+                // A URL has no white space, so it stands before.
+                Piece::Url => (["\"", origin].concat(), Piece::Path),
+                hole => (String::new(), hole),
+            };
+            text.extend(std::iter::repeat_n(' ', padding(text.len() + begin.len())));
+            merged.extend([Piece::Text(std::mem::take(&mut text) + &begin), hole]);
+        }
+        merged.push(Piece::Text(text));
+        let count = |kind: fn(&Piece) -> usize| merged.iter().map(kind).sum();
+        Self {
+            texts: count(|piece| if let Piece::Text(text) = piece { text.len() } else { 0 }),
+            errors: count(|piece| usize::from(matches!(piece, Piece::Error))),
+            paths: count(|piece| usize::from(matches!(piece, Piece::Path))),
+            quotes: count(|piece| usize::from(matches!(piece, Piece::Quote(_)))),
+            payers: count(|piece| usize::from(matches!(piece, Piece::Payer))),
+            pieces: merged.into(),
+        }
+    }
+
     pub(super) fn render_plain(&self, holes: &Holes<'_>) -> Bytes {
-        let url = holes.origin.len() + holes.path.len() + 2;
+        let path = holes.path.len() + 1;
         let payer = holes.payer.map_or(0, |payer| payer.len() + PAYER.len() + 1);
-        let length = self.len(holes.error.len() + 2, url, QUOTE, payer);
+        let length = self.len(holes.error.len() + 2, path, QUOTE, payer);
         let mut out = Vec::with_capacity(length);
-        for piece in &self.0 {
+        for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
                 Piece::Error => extend(&mut out, &["\"", holes.error, "\""]),
-                Piece::Url => extend(&mut out, &["\"", holes.origin, holes.path, "\""]),
+                Piece::Url | Piece::Path => extend(&mut out, &[holes.path, "\""]),
                 Piece::Payer => {
                     if let Some(payer) = holes.payer {
                         extend(&mut out, &[PAYER, payer, "\""]);
@@ -100,14 +131,15 @@ impl Message {
     }
 
     pub(super) fn render_base64(&self, holes: &Holes<'_>) -> Bytes {
-        let length = self.base64_len(holes.error.len(), holes.origin.len() + holes.path.len());
+        let length = self.base64_len(holes.error.len(), holes.path.len());
         let mut out = Encoder { out: Vec::with_capacity(length), staged: [0; STAGE], held: 0 };
         let mut shared = None;
-        for piece in &self.0 {
+        for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => out.out.extend_from_slice(text.as_bytes()),
+                Piece::Error if holes.error == UNPAID => out.out.extend_from_slice(UNPAID_BASE64),
                 Piece::Error => out.put(&["\"", holes.error, "\""]),
-                Piece::Url => out.put(&["\"", holes.origin, holes.path, "\""]),
+                Piece::Url | Piece::Path => out.put(&[holes.path, "\""]),
                 Piece::Payer => {}
                 Piece::Quote(option) => {
                     // All ways to pay share a quote's text: it is encoded once.
@@ -127,21 +159,14 @@ impl Message {
         Bytes::from(out.out)
     }
 
-    /// The length in base64 with an error and a URL of these lengths.
-    pub(super) fn base64_len(&self, error: usize, url: usize) -> usize {
+    /// The length in base64 with an error and a path of these lengths.
+    pub(super) fn base64_len(&self, error: usize, path: usize) -> usize {
         let encoded = |length: usize| length.div_ceil(3) * 4;
-        self.len(encoded(error + 2), encoded(url + 2), encoded(QUOTE), 0)
+        self.len(encoded(error + 2), encoded(path + 1), encoded(QUOTE), 0)
     }
 
-    fn len(&self, error: usize, url: usize, quote: usize, payer: usize) -> usize {
-        let length = |piece: &Piece| match piece {
-            Piece::Text(text) => text.len(),
-            Piece::Error => error,
-            Piece::Url => url,
-            Piece::Quote(_) => quote,
-            Piece::Payer => payer,
-        };
-        self.0.iter().map(length).sum()
+    const fn len(&self, error: usize, path: usize, quote: usize, payer: usize) -> usize {
+        self.texts + self.errors * error + self.paths * path + self.quotes * quote + self.payers * payer
     }
 }
 
@@ -199,6 +224,10 @@ const fn padding(length: usize) -> usize {
     (3 - length % 3) % 3
 }
 
+/// Version 2's error where no payment was sent, the common one.
+pub(super) const UNPAID: &str = "Payment required";
+/// The same as it stands in the header.
+const UNPAID_BASE64: &[u8] = b"IlBheW1lbnQgcmVxdWlyZWQi";
 const PAYER: &str = ",\"payer\":\"";
 const QUOTE_END: &[u8] = b"\"}";
 const QUOTE: usize = QUOTE_TEXT + SEAL_TEXT + QUOTE_END.len();

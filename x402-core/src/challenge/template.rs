@@ -1,12 +1,12 @@
 //! One response per route, prepared down to its holes.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 
 use super::{
-    message::{Holes, Message, SealedQuote},
+    message::{Holes, Message, SealedQuote, UNPAID},
     pieces, text,
 };
 use crate::{
@@ -42,7 +42,6 @@ pub struct ChallengeRequest<'a> {
 /// The 402 of one route, all but what differs between requests.
 #[derive(Clone, Debug)]
 pub struct ChallengeTemplate {
-    origin: Box<str>,
     options: Box<[[u8; 32]]>,
     header: Message,
     body: Message,
@@ -64,11 +63,10 @@ impl ChallengeTemplate {
         let v2 = pieces::v2(resource, binding, options);
         let v1 = pieces::v1(resource, options);
         Self {
-            origin: resource.url.as_str().into(),
             options: options.iter().map(|option| quote::option_digest(&option.to_v2())).collect(),
-            header: Message::base64(&v2),
+            header: Message::base64(&resource.url, v2.clone()),
             body_is_v1: v1.is_some(),
-            body: Message::plain(v1.unwrap_or(v2)),
+            body: Message::plain(&resource.url, v1.unwrap_or(v2)),
         }
     }
 
@@ -77,19 +75,13 @@ impl ChallengeTemplate {
     pub fn render(&self, request: &ChallengeRequest<'_>) -> Reply {
         let path = text::url_path(request.scope.path);
         let (v2_error, v1_error) = match request.reason {
-            None => (UNPAID_V2, UNPAID_V1),
-            Some(reason) => (reason.code(), reason.code_v1()),
+            None => (Cow::Borrowed(UNPAID), Cow::Borrowed(UNPAID_V1)),
+            Some(reason) => (text::inner(reason.code()), text::inner(reason.code_v1())),
         };
-        let mut holes = Holes {
-            error: &text::inner(v2_error),
-            origin: &self.origin,
-            path: &path,
-            payer: None,
-            quote: self.quote(request),
-        };
+        let quote = self.quote(request);
+        let mut holes = Holes { error: &v2_error, path: &path, payer: None, quote: &quote };
         let header = self.header.render_base64(&holes);
         let payer = request.payer.map(text::inner);
-        let v1_error = text::inner(v1_error);
         if self.body_is_v1 {
             holes.error = &v1_error;
             holes.payer = payer.as_deref();
@@ -105,7 +97,7 @@ impl ChallengeTemplate {
     /// The length of the header `PAYMENT-REQUIRED` for a path of this length.
     #[must_use]
     pub fn header_len(&self, path_len: usize) -> usize {
-        self.header.base64_len(UNPAID_V2.len(), self.origin.len() + path_len)
+        self.header.base64_len(UNPAID.len(), path_len)
     }
 
     fn quote(&self, request: &ChallengeRequest<'_>) -> SealedQuote {
@@ -118,16 +110,18 @@ impl ChallengeTemplate {
             expires_at: request.now.after(request.lifetime).min(last),
             resource: request.scope.digest(),
         };
-        let mut seals = [[0; SEAL_TEXT]; Self::MAX_OPTIONS];
-        for (seal, option) in seals.iter_mut().zip(&self.options) {
+        let mut quote = SealedQuote {
+            text: quote::text(&fields, request.sealer.key_id()),
+            seals: [[0; SEAL_TEXT]; Self::MAX_OPTIONS],
+        };
+        for (seal, option) in quote.seals.iter_mut().zip(&self.options) {
             let written = URL_SAFE_NO_PAD.encode_slice(request.sealer.seal(&fields, option), seal);
             written.expect("32 bytes are 43 characters");
         }
-        SealedQuote { text: quote::text(&fields, request.sealer.key_id()), seals }
+        quote
     }
 }
 
-const UNPAID_V2: &str = "Payment required";
 const UNPAID_V1: &str = "X-PAYMENT header is required";
 /// The last second of ten digits, in the year 2286: times have a fixed width.
 const LAST_SECOND: u64 = 9_999_999_999;

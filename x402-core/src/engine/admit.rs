@@ -52,7 +52,7 @@ impl Engine {
 
     async fn examine(&self, mut attempt: Attempt) -> Result<Claim, Box<Reply>> {
         let Some(header) = attempt.payment.take() else {
-            metrics::counter!(telemetry::CHALLENGES).increment(1);
+            telemetry::challenged();
             return Err(Box::new(self.challenge(&attempt, None, None).await));
         };
         let presented = decode_payment(&header).map_err(|error| Box::new(replies::malformed(error)))?;

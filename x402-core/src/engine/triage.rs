@@ -71,7 +71,7 @@ impl Engine {
         };
         match (&rule.price, payment) {
             (RulePrice::Fixed(fixed), None) => {
-                metrics::counter!(telemetry::CHALLENGES).increment(1);
+                telemetry::challenged();
                 Triage::Reply(self.challenge_unpaid(rule, &fixed.challenge, head))
             }
             (_, payment) => Triage::Check(Attempt::new(rule, head, payment.map(Bytes::copy_from_slice))),

@@ -2,6 +2,22 @@
 
 use std::borrow::Cow;
 
+/// Whether a path is spelled in the one way that every router reads alike: letters, digits and a few marks in segments
+/// that are not empty and do not begin with a dot. Most paths are, and one pass over them says so.
+pub(super) fn is_plain(path: &str) -> bool {
+    let Some((b'/', rest)) = path.as_bytes().split_first() else { return false };
+    let mut before = b'/';
+    for &byte in rest {
+        match MARKS[usize::from(byte)] {
+            Mark::Plain => {}
+            Mark::Separator if before != b'/' => {}
+            _ => return false,
+        }
+        before = byte;
+    }
+    before != b'/' || rest.is_empty()
+}
+
 /// Whether a path can be read in more than one way: it does not start with a slash, or has dot segments, a
 /// backslash or a NUL (plain or percent-encoded), an encoded slash, a broken escape, or bytes that are not
 /// UTF-8 once decoded.
@@ -175,6 +191,32 @@ const DECODE: u8 = 1;
 const COLLAPSE: u8 = 2;
 const TRIM: u8 = 4;
 
+/// What a byte may do to the readings of a path.
+#[derive(Clone, Copy)]
+enum Mark {
+    /// Nothing.
+    Plain,
+    /// Nothing, but at the start of a segment: a slash or a dot.
+    Separator,
+    /// Something.
+    Odd,
+}
+
+const MARKS: [Mark; 256] = {
+    let mut marks = [Mark::Odd; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        marks[byte] = match byte as u8 {
+            b'/' | b'.' => Mark::Separator,
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => Mark::Plain,
+            b'-' | b'_' | b'~' | b':' | b'@' | b',' | b'+' | b'=' => Mark::Plain,
+            _ => Mark::Odd,
+        };
+        byte += 1;
+    }
+    marks
+};
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -254,6 +296,18 @@ mod tests {
     }
 
     #[test]
+    fn ordinary_paths_are_plain() {
+        for path in ["/", "/a", "/a/b", "/A-b_c~1/x.html", "/a..b", "/@a:b,c+d=e"] {
+            assert!(is_plain(path), "{path}");
+        }
+        for path in
+            ["", "a", "/a/", "//", "/a//b", "/.a", "/a/.", "/%61", "/é", "/a;b", "/a\\b", "/a b", "/*"]
+        {
+            assert!(!is_plain(path), "{path}");
+        }
+    }
+
+    #[test]
     fn readings_are_all_that_a_router_may_take() {
         assert!(readings("/a/b.html").is_empty());
         assert!(readings("/").is_empty());
@@ -263,6 +317,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn plain_paths_have_one_reading(path in "(/[-.;a%\\\\é ]{0,3}){0,4}") {
+            if is_plain(&path) {
+                prop_assert!(!is_ambiguous(&path));
+                prop_assert!(readings(&path).is_empty());
+            }
+        }
+
         #[test]
         fn what_passes_decodes_to_text_without_separators(path in "(/([-.;a%\\\\é]|%2[eEfF]|%5[cC]|%c3|%a9|%00){0,4}){1,4}") {
             if !is_ambiguous(&path) {

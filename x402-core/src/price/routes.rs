@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{
     Rule, UnmatchedRoute,
-    path::{is_ambiguous, readings},
+    path::{is_ambiguous, is_plain, readings},
     pattern::{Pattern, Segment},
     trie::Node,
 };
@@ -46,7 +46,8 @@ pub(super) enum Routes {
 
 impl Routes {
     pub(super) fn lookup(&self, method: &str, path: &str) -> Lookup<'_> {
-        if is_ambiguous(path) {
+        let plain = is_plain(path);
+        if !plain && is_ambiguous(path) {
             return Lookup::Ambiguous;
         }
         match self {
@@ -54,7 +55,7 @@ impl Routes {
                 Lookup::Options { allow: Bytes::from_static(EVERY_METHOD.as_bytes()) }
             }
             Self::Every(rule) => Lookup::Priced(rule),
-            Self::Table(table) => table.lookup(method, path),
+            Self::Table(table) => table.lookup(method, path, plain),
         }
     }
 }
@@ -156,16 +157,10 @@ impl Table {
         other
     }
 
-    fn lookup(&self, method: &str, path: &str) -> Lookup<'_> {
+    /// `plain` paths have no reading but their own.
+    fn lookup(&self, method: &str, path: &str, plain: bool) -> Lookup<'_> {
         let found = self.find(method, path);
-        // The one reading that ordinary paths have besides their own needs no copy.
-        let trimmed = path.strip_suffix('/').filter(|path| !path.is_empty() && !path.ends_with('/'));
-        let agree = match trimmed {
-            Some(trimmed) if !path.contains('%') && !path.contains("//") => {
-                found.agrees(&self.find(method, trimmed))
-            }
-            _ => readings(path).iter().all(|reading| found.agrees(&self.find(method, reading))),
-        };
+        let agree = plain || self.readings_agree(&found, method, path);
         match found {
             Found::Clash => Lookup::Ambiguous,
             _ if !agree => Lookup::Ambiguous,
@@ -174,6 +169,18 @@ impl Table {
             Found::OtherMethod => Lookup::MethodNotAllowed { allow: self.allow(path) },
             Found::Unknown if self.unmatched == UnmatchedRoute::Reject => Lookup::Reject,
             Found::Free | Found::Unknown => Lookup::Free,
+        }
+    }
+
+    /// Whether every other way to read the path is answered like its own.
+    fn readings_agree(&self, found: &Found<'_>, method: &str, path: &str) -> bool {
+        // The one reading that ordinary paths have besides their own needs no copy.
+        let trimmed = path.strip_suffix('/').filter(|path| !path.is_empty() && !path.ends_with('/'));
+        match trimmed {
+            Some(trimmed) if !path.contains('%') && !path.contains("//") => {
+                found.agrees(&self.find(method, trimmed))
+            }
+            _ => readings(path).iter().all(|reading| found.agrees(&self.find(method, reading))),
         }
     }
 

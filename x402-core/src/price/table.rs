@@ -36,7 +36,7 @@ impl Rule {
     /// The request that a quote of this route is for.
     #[must_use]
     pub fn scope<'a>(&self, method: &'a str, path: &'a str, query: Option<&'a str>) -> QuoteScope<'a> {
-        QuoteScope { route: self.digest, method, path, query }
+        QuoteScope { route: self.digest.clone(), method, path, query }
     }
 
     /// What is sold at this path; the query is never part of it.

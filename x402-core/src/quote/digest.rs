@@ -10,7 +10,7 @@ use super::{MEMBER, SEALED_EXTRA, sealer};
 use crate::{time::UnixSeconds, wire::v2};
 
 /// The request that a quote is for. Debug output leaves the query out.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct QuoteScope<'a> {
     pub(crate) route: RouteDigest,
     pub(crate) method: &'a str,
@@ -28,8 +28,7 @@ impl<'a> QuoteScope<'a> {
     /// The digest that stands for this request. `HEAD` counts as `GET`.
     pub(crate) fn digest(&self) -> [u8; 32] {
         let method = if self.method == "HEAD" { "GET" } else { self.method };
-        let mut digest = Sha256::new_with_prefix(RESOURCE_TAG);
-        digest.update(self.route.0);
+        let mut digest = self.route.0.clone();
         text(&mut digest, method);
         text(&mut digest, self.path);
         match self.query {
@@ -52,16 +51,16 @@ impl fmt::Debug for QuoteScope<'_> {
     }
 }
 
-/// Origin and route, digested once per route.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct RouteDigest([u8; 32]);
+/// A digest that has taken in origin and route, one block, once per route.
+#[derive(Clone, Debug)]
+pub(crate) struct RouteDigest(Sha256);
 
 impl RouteDigest {
     pub(crate) fn new(origin: &str, route: &str) -> Self {
         let mut digest = Sha256::new_with_prefix(ROUTE_TAG);
         text(&mut digest, origin);
         text(&mut digest, route);
-        Self(digest.finalize().into())
+        Self(Sha256::new_with_prefix(RESOURCE_TAG).chain_update(digest.finalize()))
     }
 }
 
@@ -142,7 +141,8 @@ fn address(digest: &mut Sha256, address: &str, evm: bool) {
 
 /// Short enough that the MAC takes two blocks.
 const MESSAGE: usize = 112;
-const RESOURCE_TAG: &[u8] = b"x402 quote resource v1";
+/// Half a block: with a digest behind it, a whole one.
+const RESOURCE_TAG: [u8; 32] = *b"x402 quote resource v1          ";
 const ROUTE_TAG: &[u8] = b"x402 quote route v1";
 const OPTION_TAG: &[u8] = b"x402 quote option v1";
 const QUOTE_TAG: &[u8] = b"x402 quote v1";

@@ -232,17 +232,20 @@ impl Fixed {
 
     /// Ten digits, or fewer and spaces behind them.
     fn put_seconds(&mut self, seconds: UnixSeconds) {
-        let mut digits = [b' '; SECONDS];
-        let (mut rest, mut start) = (seconds.get(), SECONDS);
-        loop {
-            start -= 1;
-            digits[start] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 {
-                break;
+        let mut digits = [b'0'; SECONDS];
+        let (high, low) = (seconds.get() / 100_000, seconds.get() % 100_000);
+        for (half, value) in digits.chunks_exact_mut(SECONDS / 2).zip([high, low]) {
+            let mut rest = value as u32; // halves of five digits
+            for digit in half.iter_mut().rev() {
+                *digit += (rest % 10) as u8;
+                rest /= 10;
             }
         }
-        digits.rotate_left(start);
+        let zeros = digits.iter().take(SECONDS - 1).take_while(|digit| **digit == b'0').count();
+        if zeros > 0 {
+            digits[..zeros].fill(b' ');
+            digits.rotate_left(zeros);
+        }
         self.put(&digits);
     }
 }

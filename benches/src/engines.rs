@@ -1,0 +1,23 @@
+use x402_core::{Engine, order::MemoryStore, price::Prices, testing::FakeFacilitator};
+use x402_evm::ExactEvm;
+
+use crate::{CountingScheme, NoStore, prices};
+
+/// An engine that checks signatures itself and remembers nothing: a good payment ends with a 503.
+#[must_use]
+pub fn stateless(scheme: CountingScheme) -> Engine {
+    let engine = Engine::builder(prices()).facilitator(facilitator()).scheme(scheme).store(NoStore);
+    engine.build().expect("the engine has no mistakes")
+}
+
+/// An engine over fakes with its orders in memory.
+#[must_use]
+pub fn in_memory(prices: Prices) -> Engine {
+    let engine =
+        Engine::builder(prices).facilitator(facilitator()).scheme(ExactEvm::new()).store(MemoryStore::new());
+    engine.build().expect("the engine has no mistakes")
+}
+
+fn facilitator() -> FakeFacilitator {
+    FakeFacilitator::new().with_any_signature()
+}
