@@ -22,3 +22,9 @@ pub use self::{
         Books, FUNDS, GAS, MERCHANT, PAYER, QUOTE_KEY, Shop, eventually, paid_runs, persist, send_at_once,
     },
 };
+
+/// The examples of the README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+#[derive(Debug)]
+pub struct Readme;

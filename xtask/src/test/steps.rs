@@ -17,7 +17,7 @@ pub(super) enum Step {
     Clippy,
     /// Unit tests and examples in the documentation, of every crate
     Unit,
-    /// Documentation without warnings
+    /// Documentation without warnings, and the README's examples
     Docs,
     /// One list of stories through every adapter
     Scenarios,
@@ -43,13 +43,16 @@ impl Step {
             Self::Fmt => quiet(&mut cargo(["fmt", "--all", "--check"])),
             Self::Clippy => quiet(&mut cargo(CLIPPY)),
             Self::Unit => tests(&UNIT),
-            Self::Docs => quiet(cargo(DOCS).env("RUSTDOCFLAGS", "-D warnings")),
-            Self::Scenarios => tests(&["--package", END_TO_END, "--test", "scenarios"]),
-            Self::E2e => tests(&["--package", END_TO_END, "--test", "e2e"]),
+            Self::Docs => {
+                job::run(cargo(DOCS).env("RUSTDOCFLAGS", "-D warnings"))?;
+                tests(&["--package", END_TO_END, "--all-features", "--doc"])
+            }
+            Self::Scenarios => tests(&end_to_end("scenarios")),
+            Self::E2e => tests(&end_to_end("e2e")),
             Self::Interop => {
                 let clients = devchain::interop_dir()?;
                 job::run(Command::new("node").arg("--test").current_dir(clients))?;
-                tests(&["--package", END_TO_END, "--test", "interop"])
+                tests(&end_to_end("interop"))
             }
             Self::Features => features::check(),
             Self::Sizes => sizes::check(),
@@ -75,6 +78,11 @@ fn quiet(command: &mut Command) -> Result<Done, Failure> {
 fn tests(arguments: &[&str]) -> Result<Done, Failure> {
     devchain::interop_dir()?;
     tallied(cargo(["test"]).args(arguments)).map(Done::Passed)
+}
+
+/// With the features of the whole workspace, so that nothing is compiled twice.
+const fn end_to_end(name: &str) -> [&str; 4] {
+    ["--workspace", "--all-features", "--test", name]
 }
 
 /// One call for all: cargo then takes the crates from each other, not from the registry.
