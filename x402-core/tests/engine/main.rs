@@ -5,6 +5,7 @@ mod attacks;
 mod binding;
 mod dynamic;
 mod faults;
+mod headers;
 mod retries;
 mod settlement;
 mod simulation;
