@@ -1,5 +1,6 @@
 //! What needs a real process, a real chain, or something on the way to break.
 
+mod compositions;
 mod cors;
 mod crash;
 mod load;

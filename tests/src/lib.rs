@@ -11,6 +11,7 @@ mod payer;
 mod proxy;
 mod server;
 mod shop;
+pub mod spelling;
 
 pub use self::{
     facilitator::{Answer, ScriptedFacilitator},

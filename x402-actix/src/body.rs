@@ -43,7 +43,8 @@ impl<B: MessageBody> MessageBody for PaidBody<B> {
         let this = self.project();
         let chunk = ready!(this.body.poll_next(context));
         let over = match (&chunk, this.remaining) {
-            (None, _) => true,
+            // One that ends short of its length is broken off by the transport.
+            (None, remaining) => remaining.is_none_or(|remaining| remaining == 0),
             (Some(Ok(chunk)), Some(remaining)) => {
                 *remaining = remaining.saturating_sub(chunk.len() as u64);
                 *remaining == 0

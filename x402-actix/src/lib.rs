@@ -40,6 +40,10 @@
 //!   later), if at all.
 //! - Middleware that answers requests on its own (authentication, CORS, rate limits) belongs outside the paywall, so that
 //!   nobody pays for a refusal: it is wrapped *later*.
+//! - A route needs one price. Of two paywalls around it the outer one charges; one inside that asks for more answers 500,
+//!   as a handler that fails.
+//! - One payment buys one response. Where that is an upgrade (101), it buys the connection for as long as the handler
+//!   keeps it.
 //! - actix-web finds out that a client has left when it writes to it: a handler that is running then ends, and is paid for.
 //!   Its response is kept, or owed: the payer gets it by presenting the same payment again.
 //! - actix-web answers `Expect: 100-continue` before any middleware runs.

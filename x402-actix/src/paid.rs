@@ -91,7 +91,8 @@ impl<B: MessageBody + 'static> Handled<B> {
             BodySize::Sized(length) => usize::try_from(length).ok(),
             BodySize::Stream => None,
         };
-        let Some(length) = length.filter(|length| *length <= limit && status < 400) else {
+        // What switches protocols belongs to its connection, and cannot be sent again.
+        let Some(length) = length.filter(|length| *length <= limit && (200..400).contains(&status)) else {
             return Self {
                 request,
                 head,

@@ -12,7 +12,7 @@ use actix_web::{
     body::{EitherBody, MessageBody},
     dev::{Service, ServiceRequest, ServiceResponse},
 };
-use x402_core::{PaidContext, Triage};
+use x402_core::{PaidContext, Reply, Triage};
 
 use crate::{ResponseFuture, head::Head, middleware::Shared, paid, reply::into_response};
 
@@ -44,21 +44,31 @@ where
     }
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        match self.shared.engine.triage(&Head::new(&request)) {
-            Triage::Free => ResponseFuture::free(self.inner.call(request)),
-            _ if request.extensions().contains::<PaidContext>() => {
-                self.shared.warn_of_two();
-                ResponseFuture::free(self.inner.call(request))
-            }
-            Triage::Reply(reply) => {
-                ResponseFuture::refused(request.into_response(into_response(reply)).map_into_right_body())
-            }
+        let triage = self.shared.engine.triage(&Head::new(&request));
+        if matches!(triage, Triage::Free) {
+            return ResponseFuture::free(self.inner.call(request));
+        }
+        let paid = request.extensions().get::<PaidContext>().cloned();
+        if let Some(paid) = paid {
+            self.shared.warn_of_two();
+            return match self.shared.engine.underpaid(&Head::new(&request), &paid) {
+                Some(reply) => refused(request, reply),
+                None => ResponseFuture::free(self.inner.call(request)),
+            };
+        }
+        match triage {
+            Triage::Free => unreachable!("free requests are gone"),
+            Triage::Reply(reply) => refused(request, reply),
             Triage::Check(attempt) => {
                 let engine = self.shared.engine.clone();
                 ResponseFuture::paid(paid::serve(engine, attempt, Rc::clone(&self.inner), request))
             }
         }
     }
+}
+
+fn refused<F, B>(request: ServiceRequest, reply: Reply) -> ResponseFuture<F, B> {
+    ResponseFuture::refused(request.into_response(into_response(reply)).map_into_right_body())
 }
 
 impl<S: fmt::Debug> fmt::Debug for PaywallService<S> {

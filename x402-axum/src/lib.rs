@@ -39,9 +39,14 @@
 //!
 //! - A layer covers the routes that were added *before* it, as always in axum. List what the table says with
 //!   [`Prices::rules`] and hold it against your routes in a test.
-//! - Prices name the path that the client sent, also where the layer is inside `nest`.
+//! - Prices name the path that the client sent, also where the layer is inside `nest`. Where something other than `nest`
+//!   rewrote it between a router and the layer, a request is free only if both paths are. Rewrite outside of all routers.
 //! - Layers that answer requests on their own (authentication, CORS, rate limits) belong outside the paywall, so that
 //!   nobody pays for a refusal: they are added *after* it.
+//! - A route needs one price. Of two paywalls around it the outer one charges; one inside that asks for more answers 500,
+//!   as a handler that fails.
+//! - One payment buys one response. Where that is an upgrade (101), it buys the connection for as long as the handler
+//!   keeps it.
 //! - `Paywall::new` keeps orders in the memory of this process. Instances that share traffic share a store.
 //!
 //! # A node of your own

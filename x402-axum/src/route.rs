@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use axum::{
-    extract::OriginalUri,
+    extract::{NestedPath, OriginalUri},
     http::{Extensions, Uri},
 };
 use tower_layer::Layer;
@@ -73,18 +73,38 @@ impl<S> Layer<S> for Paywall {
     }
 }
 
-const VIEW: RequestView = RequestView { uri: sent_uri, peer };
+const VIEW: RequestView = RequestView { uri: sent_uri, also: rewritten_uri, peer };
 
-/// The URI from before routers stripped prefixes. One that was rewritten otherwise chooses the handler, so it counts.
+/// The URI from before `nest` stripped prefixes. One that was rewritten otherwise chooses the handler, so it counts.
 fn sent_uri<'a>(uri: &'a Uri, extensions: &'a Extensions) -> &'a Uri {
     match extensions.get::<OriginalUri>() {
-        Some(OriginalUri(sent)) if is_stripped(sent.path(), uri.path()) => sent,
+        Some(OriginalUri(sent)) if is_stripped(sent.path(), nested_at(extensions), uri.path()) => sent,
         _ => uri,
     }
 }
 
-fn is_stripped(sent: &str, now: &str) -> bool {
-    sent.ends_with(now) || now == "/"
+/// The URI that the client sent, where something other than `nest` made another of it: that may have been a prefix, too.
+fn rewritten_uri<'a>(uri: &'a Uri, extensions: &'a Extensions) -> Option<&'a Uri> {
+    let OriginalUri(sent) = extensions.get()?;
+    (!is_stripped(sent.path(), nested_at(extensions), uri.path())).then_some(sent)
+}
+
+fn nested_at(extensions: &Extensions) -> &str {
+    extensions.get::<NestedPath>().map_or("", NestedPath::as_str)
+}
+
+/// Whether `now` is what `nest` leaves of `sent`.
+fn is_stripped(sent: &str, prefix: &str, now: &str) -> bool {
+    let mut rest = sent;
+    for wanted in prefix.split('/').filter(|segment| !segment.is_empty()) {
+        let Some(path) = rest.strip_prefix('/') else { return false };
+        let (segment, tail) = path.split_at(path.find('/').unwrap_or(path.len()));
+        if segment != wanted && !wanted.starts_with('{') {
+            return false;
+        }
+        rest = tail;
+    }
+    rest == now || (rest.is_empty() && now == "/")
 }
 
 fn peer(extensions: &Extensions) -> Option<IpAddr> {
@@ -100,20 +120,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prefixes_are_put_back_and_rewrites_count() {
+    fn only_what_nest_strips_is_put_back() {
         let cases = [
-            ("/api/weather", "/weather", "/api/weather"),
-            ("/api", "/", "/api"),
-            ("/weather", "/weather", "/weather"),
-            ("/old", "/premium", "/premium"),
+            ("/api/weather", "/api", "/weather", true),
+            ("/api/weather", "/api/", "/weather", true),
+            ("/v1/api/weather", "/{version}/api", "/weather", true),
+            ("/api", "/api", "/", true),
+            ("/api/", "/api", "/", true),
+            ("/weather", "", "/weather", true),
+            ("/weather", "/", "/weather", true),
+            ("/api/weather", "", "/weather", false),
+            ("/other/weather", "/api", "/weather", false),
+            ("/api/en/weather", "/api", "/weather", false),
+            ("/api", "/api/en", "/", false),
+            ("/old", "", "/premium", false),
+            ("/old", "", "/", false),
         ];
-        for (sent, now, seen) in cases {
-            let mut extensions = Extensions::new();
-            extensions.insert(OriginalUri(sent.parse().unwrap()));
-            let now: Uri = now.parse().unwrap();
-            assert_eq!(sent_uri(&now, &extensions).path(), seen, "{sent} as {now}");
+        for (sent, prefix, now, stripped) in cases {
+            assert_eq!(is_stripped(sent, prefix, now), stripped, "{sent} at {prefix} as {now}");
         }
-        let alone = Uri::from_static("/weather");
-        assert_eq!(sent_uri(&alone, &Extensions::new()), &alone);
+    }
+
+    #[test]
+    fn a_rewritten_path_counts_beside_the_one_that_was_sent() {
+        let now = Uri::from_static("/weather");
+        let mut extensions = Extensions::new();
+        assert_eq!(sent_uri(&now, &extensions), &now);
+        assert_eq!(rewritten_uri(&now, &extensions), None);
+        extensions.insert(OriginalUri(Uri::from_static("/api/weather")));
+        assert_eq!(sent_uri(&now, &extensions), &now);
+        assert_eq!(rewritten_uri(&now, &extensions).unwrap().path(), "/api/weather");
     }
 }

@@ -15,9 +15,17 @@ use bytes::Bytes;
 
 use crate::Reply;
 
-/// Headers (lower case) that only the engine sets: taken off a handler's response before it is looked at.
-pub const RESERVED_HEADERS: [&str; 4] =
-    ["payment-required", "payment-response", "x-payment-response", "idempotent-replayed"];
+/// Headers (lower case) that only the engine sets, or that tell shared caches to keep what `Cache-Control` forbids: taken
+/// off a handler's response before it is looked at.
+pub const RESERVED_HEADERS: [&str; 7] = [
+    "payment-required",
+    "payment-response",
+    "x-payment-response",
+    "idempotent-replayed",
+    "cdn-cache-control",
+    "surrogate-control",
+    "x-accel-expires",
+];
 
 /// The handler panicked; its message went to the panic hook.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -95,7 +95,7 @@ impl ContractAccounts {
                 let signature = EcdsaSignature::read(inner).map_err(|_| RejectReason::MalformedSignature)?;
                 Ok(call(token, abi::transfer(message, &signature.to_bytes()), PLAIN_GAS))
             }
-            (false, None, Proof::Unknown) => Err(match EcdsaSignature::read(inner) {
+            (false, None, _) => Err(match EcdsaSignature::read(inner) {
                 Ok(_) => RejectReason::WrongSignature,
                 Err(_) => RejectReason::MalformedSignature,
             }

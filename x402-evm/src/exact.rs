@@ -71,7 +71,7 @@ impl Scheme for ExactEvm {
             Err(RejectReason::MalformedSignature | RejectReason::WrongSignature)
                 if self.contract_accounts =>
             {
-                Ok(Proof::Unknown)
+                Ok(Proof::Contract)
             }
             Err(reason) => Err(reason),
         }

@@ -26,7 +26,7 @@ use crate::{
     hex,
     logs::{self, CANCELED, USED},
     network::Domain,
-    rpc::{Header, Receipt, Rpc},
+    rpc::{Header, Receipt, Rpc, at},
 };
 
 /// Tells from the chain what became of a payment. Sends nothing and needs no key.
@@ -50,8 +50,8 @@ pub(crate) enum Finding {
     Unconfirmed,
     /// Unused, and over.
     Expired { valid_before: UnixSeconds, block_time: UnixSeconds },
-    /// Unused.
-    Open,
+    /// Unused as of this block, the newest that has the confirmations.
+    Open { block: u64 },
 }
 
 impl EvmWitness {
@@ -132,7 +132,8 @@ impl EvmWitness {
         let valid_before = seconds(message.valid_before);
         let block_time = UnixSeconds::new(safe.timestamp());
         let over = valid_before.after(EXPIRY_MARGIN) <= block_time;
-        Ok(if over { Finding::Expired { valid_before, block_time } } else { Finding::Open })
+        let block = safe.number();
+        Ok(if over { Finding::Expired { valid_before, block_time } } else { Finding::Open { block } })
     }
 
     /// Walks back in steps until the log is found or the time is reached before which it cannot matter.
@@ -154,8 +155,11 @@ impl EvmWitness {
             let topics = [B256::from(crate::typed_data::word(message.from)), B256::from(message.nonce)];
             match self.rpc.logs(token, [USED, CANCELED], topics, (first, last)).await {
                 Ok(found) => {
-                    if let Some(log) = found.into_iter().find(|log| !log.removed && !log.topics().is_empty())
-                    {
+                    // Some nodes are careless with filters.
+                    let is_ours = |log: &Log| {
+                        !log.removed && log.address() == at(token) && log.topics().get(1..) == Some(&topics)
+                    };
+                    if let Some(log) = found.into_iter().find(is_ours) {
                         return Ok(Some(log));
                     }
                 }
@@ -198,7 +202,7 @@ impl Witness for EvmWitness {
                 Finding::Expired { valid_before, block_time } => {
                     Evidence::Dead(RejectReason::Expired { valid_before, now: block_time })
                 }
-                Finding::Unconfirmed | Finding::Open => Evidence::StillPossible,
+                Finding::Unconfirmed | Finding::Open { .. } => Evidence::StillPossible,
             })
         })
     }

@@ -69,13 +69,14 @@ impl<B> ResponseBody<B> {
 }
 
 impl<B: Body<Data = Bytes>> ResponseBody<B> {
-    /// Lets a guard go along with the body. Where nothing is sent the delivery is done at once.
-    pub(crate) fn guarded(mut self, mut guard: DeliveryGuard, bodiless: bool) -> Self {
-        if bodiless || self.is_end_stream() {
+    /// Lets a guard go along with the body, whose length may be declared in the response's head alone. Where nothing is
+    /// sent the delivery is done at once.
+    pub(crate) fn guarded(mut self, mut guard: DeliveryGuard, bodiless: bool, declared: Option<u64>) -> Self {
+        let remaining = self.size_hint().exact().or(declared);
+        if bodiless || remaining == Some(0) || self.is_end_stream() {
             guard.delivered();
             return self;
         }
-        let remaining = self.size_hint().exact();
         let (Kind::Inner { delivery, .. } | Kind::Full { delivery, .. }) = &mut self.kind;
         *delivery = Some(Box::new(Delivery { guard, remaining }));
         self
@@ -83,12 +84,13 @@ impl<B: Body<Data = Bytes>> ResponseBody<B> {
 }
 
 impl Delivery {
-    /// Counts a frame; true once it was the last one.
-    fn is_over(&mut self, frame: &Frame<Bytes>, ended: bool) -> bool {
-        if let (Some(remaining), Some(data)) = (&mut self.remaining, frame.data_ref()) {
+    /// Counts a frame; true once all was handed over. A body that ends short of its length never is.
+    fn is_over(&mut self, frame: Option<&Frame<Bytes>>, ended: bool) -> bool {
+        let Some(remaining) = &mut self.remaining else { return ended || frame.is_none() };
+        if let Some(data) = frame.and_then(Frame::data_ref) {
             *remaining = remaining.saturating_sub(data.len() as u64);
         }
-        ended || self.remaining == Some(0)
+        *remaining == 0
     }
 }
 
@@ -117,16 +119,13 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
             }
         };
         if let Some(guarded) = delivery {
-            let over = match &frame {
-                Some(Ok(frame)) => guarded.is_over(frame, ended),
-                Some(Err(_)) => {
-                    *delivery = None;
-                    return Poll::Ready(frame);
-                }
-                None => true,
-            };
+            let broken = matches!(frame, Some(Err(_)));
+            let over =
+                !broken && guarded.is_over(frame.as_ref().and_then(|frame| frame.as_ref().ok()), ended);
             if over {
                 guarded.guard.delivered();
+            }
+            if over || broken {
                 *delivery = None;
             }
         }

@@ -19,6 +19,8 @@ pub struct PeerAddr(pub SocketAddr);
 pub struct RequestView {
     /// The URI as the client sent it.
     pub uri: for<'a> fn(&'a Uri, &'a Extensions) -> &'a Uri,
+    /// One more URI the request may be known by: it passes only if that one is free as well.
+    pub also: for<'a> fn(&'a Uri, &'a Extensions) -> Option<&'a Uri>,
     /// The address of the peer, where known.
     pub peer: fn(&Extensions) -> Option<IpAddr>,
 }
@@ -26,7 +28,11 @@ pub struct RequestView {
 impl Default for RequestView {
     /// The request's own URI, and the peer of [`PeerAddr`].
     fn default() -> Self {
-        Self { uri: |uri, _| uri, peer: |extensions| extensions.get::<PeerAddr>().map(|peer| peer.0.ip()) }
+        Self {
+            uri: |uri, _| uri,
+            also: |_, _| None,
+            peer: |extensions| extensions.get::<PeerAddr>().map(|peer| peer.0.ip()),
+        }
     }
 }
 
@@ -40,6 +46,12 @@ pub(crate) struct Head<'a, B> {
 impl<'a, B> Head<'a, B> {
     pub(crate) fn new(request: &'a Request<B>, view: RequestView) -> Self {
         Self { request, uri: (view.uri)(request.uri(), request.extensions()), peer: view.peer }
+    }
+
+    /// The same head by its other URI, if it has one.
+    pub(crate) fn also(request: &'a Request<B>, view: RequestView) -> Option<Self> {
+        let uri = (view.also)(request.uri(), request.extensions())?;
+        Some(Self { uri, ..Self::new(request, view) })
     }
 }
 

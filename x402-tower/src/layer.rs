@@ -90,7 +90,7 @@ impl Shared {
     pub(crate) fn warn_of_two(&self) {
         if !self.warned.swap(true, Ordering::Relaxed) {
             tracing::warn!(
-                "a paid request meets a second paywall, which lets it pass; a route needs one price only"
+                "a paid request meets a second paywall, which does not charge it; a route needs one price only"
             );
         }
     }

@@ -11,8 +11,9 @@
 //! (status 400 or above, an error, a panic) or that loses its client charges nobody, unless its route is settled
 //! [before the handler](SettleTiming::BeforeHandler).
 //!
-//! A response of known length up to the engine's limit is collected before the settlement and kept for a retry of the
-//! same payment. A longer one, or a stream, is not looked at; it starts when the money has moved.
+//! A response of known length up to the engine's limit is collected before the settlement and, where its request had no
+//! body, kept for a retry of the same payment. A longer one, or a stream, is not looked at; it starts when the money has
+//! moved.
 //!
 //! # Deployment caveats
 //!
@@ -20,8 +21,12 @@
 //!   for. So does authentication, so that nobody pays for a refusal.
 //! - Prices name the path in [`Request::uri`](http::Request::uri). A router that strips prefixes *before* the layer hides
 //!   them from it: put the layer outside, or see [`RequestView`].
-//! - A response counts as delivered when its body was handed to the transport in full. One that was lost before is
-//!   owed: its payer gets it by presenting the same payment again.
+//! - A route needs one price. Of two paywalls around it the outer one charges; one inside that asks for more answers 500,
+//!   as a handler that fails.
+//! - One payment buys one response. Where that is an upgrade (101), it buys the connection for as long as the handler
+//!   keeps it.
+//! - A response counts as delivered when its body was handed to the transport in full: up to its `Content-Length`, if it
+//!   has one. One that was lost before is owed: its payer gets it by presenting the same payment again.
 //!
 //! # Example
 //!
@@ -87,7 +92,7 @@
 //!
 //! A call with the content type `application/grpc` is refused in gRPC: status 200 with `grpc-status` and `grpc-message`,
 //! and the terms as metadata `payment-required`. Prices name the method's path, `"POST /package.Service/Method"`. A method
-//! that fails at once, with its status in the response's head, charges nobody; one that streams is paid for when its
+//! that fails at once, with its status in the response's head or in trailers that are there already, charges nobody; one that streams is paid for when its
 //! stream starts.
 //!
 //! # Features

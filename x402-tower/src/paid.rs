@@ -3,7 +3,7 @@
 use std::{future::poll_fn, pin::pin};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Request, Response, response::Parts};
+use http::{HeaderMap, Method, Request, Response, header::CONTENT_LENGTH, response::Parts};
 use http_body::Body;
 use tower_service::Service;
 use tracing::Instrument;
@@ -36,10 +36,10 @@ where
     let method = request.method().clone();
     request.extensions_mut().insert(ticket.context().clone());
     let limit = ticket.body_limit();
-    let handler = async move {
+    let handler = async {
         let response = ready.call(request).await;
         drop(ready);
-        Ok(Handled::of(response?, dialect, limit).await)
+        Ok(Handled::of(response?, &method, dialect, limit).await)
     };
     let handled = match catch_panic(handler.instrument(ticket.span().clone())).await {
         Ok(Ok(handled)) => handled,
@@ -55,7 +55,8 @@ where
         Ok(mut release) => {
             apply(&mut release, &mut parts.headers);
             let bodiless = is_bodiless(method.as_str(), parts.status.as_u16());
-            Ok(Response::from_parts(parts, body.guarded(release.delivery, bodiless)))
+            let declared = declared_length(&parts.headers);
+            Ok(Response::from_parts(parts, body.guarded(release.delivery, bodiless, declared)))
         }
         Err(reply) => Ok(into_response(reply, dialect)),
     }
@@ -69,15 +70,21 @@ struct Handled<B> {
 }
 
 impl<B: Body<Data = Bytes>> Handled<B> {
-    async fn of(response: Response<B>, dialect: Dialect, limit: usize) -> Self {
+    async fn of(response: Response<B>, method: &Method, dialect: Dialect, limit: usize) -> Self {
         let (mut parts, body) = response.into_parts();
         strip_reserved(&mut parts.headers);
         let status = parts.status.as_u16();
         if dialect.is_failure(&parts.headers) {
             return Self { parts, body: ResponseBody::inner(body), outcome: Outcome::failed() };
         }
-        let length = body.size_hint().exact().and_then(|length| usize::try_from(length).ok());
-        let Some(length) = length.filter(|length| *length <= limit && status < 400) else {
+        let (exact, declared) = (body.size_hint().exact(), declared_length(&parts.headers));
+        let lies = exact.zip(declared).is_some_and(|(exact, declared)| exact != declared);
+        if lies && status < 400 && !is_bodiless(method.as_str(), status) {
+            return Self::broken();
+        }
+        let length = exact.and_then(|length| usize::try_from(length).ok());
+        // What switches protocols belongs to its connection, and cannot be sent again.
+        let Some(length) = length.filter(|length| *length <= limit && (200..400).contains(&status)) else {
             return Self { parts, body: ResponseBody::inner(body), outcome: Outcome::streaming(status) };
         };
         match collect(body, length).await {
@@ -86,9 +93,10 @@ impl<B: Body<Data = Bytes>> Handled<B> {
                 Self { parts, body: ResponseBody::collected(data, None), outcome }
             }
             // Trailers cannot be kept for a retry.
-            Some((data, trailers)) => {
-                let body = ResponseBody::collected(data, trailers);
-                Self { parts, body, outcome: Outcome::streaming(status) }
+            Some((data, Some(trailers))) => {
+                let failed = dialect.is_failure(&trailers);
+                let outcome = if failed { Outcome::failed() } else { Outcome::streaming(status) };
+                Self { parts, body: ResponseBody::collected(data, Some(trailers)), outcome }
             }
             None => Self::broken(),
         }
@@ -99,6 +107,11 @@ impl<B: Body<Data = Bytes>> Handled<B> {
         let (parts, body) = into_response(handler_failed(), Dialect::Http).into_parts();
         Self { parts, body, outcome: Outcome::failed() }
     }
+}
+
+/// How long a response says its body is, beside what the body itself knows.
+fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// The whole of a body that says it is `length` bytes long; nothing if it fails or is not.

@@ -31,7 +31,7 @@ impl Dialect {
         }
     }
 
-    /// Whether a handler's response head says that it failed, beyond its HTTP status.
+    /// Whether a handler's response head, or its trailers, say that it failed, beyond its HTTP status.
     pub(crate) fn is_failure(self, headers: &HeaderMap) -> bool {
         self == Self::Grpc && headers.get("grpc-status").is_some_and(|status| status != "0")
     }

@@ -56,12 +56,25 @@ where
 
     #[inline]
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        match self.shared.engine.triage(&Head::new(&request, self.shared.view)) {
-            Triage::Free => ResponseFuture::free(self.inner.call(request)),
-            _ if request.extensions().get::<PaidContext>().is_some() => {
-                self.shared.warn_of_two();
-                ResponseFuture::free(self.inner.call(request))
-            }
+        let (engine, view) = (&self.shared.engine, self.shared.view);
+        let mut triage = engine.triage(&Head::new(&request, view));
+        if matches!(triage, Triage::Free)
+            && let Some(head) = Head::also(&request, view)
+        {
+            triage = engine.triage(&head);
+        }
+        if matches!(triage, Triage::Free) {
+            return ResponseFuture::free(self.inner.call(request));
+        }
+        if let Some(paid) = request.extensions().get::<PaidContext>() {
+            self.shared.warn_of_two();
+            triage = match engine.underpaid(&Head::new(&request, view), paid) {
+                Some(reply) => Triage::Reply(reply),
+                None => return ResponseFuture::free(self.inner.call(request)),
+            };
+        }
+        match triage {
+            Triage::Free => unreachable!("free requests are gone"),
             Triage::Reply(reply) => {
                 drop(self.take_ready());
                 ResponseFuture::refused(reply, Dialect::of(request.headers()))

@@ -23,14 +23,14 @@ use x402_actix::core::testing::{FakeFacilitator, SettleAnswer, TestPayer};
 
 use crate::support::{paying, payment, paywall, send, settle_down};
 
-/// Two chunks of unknown length.
-struct Chunks(Vec<&'static str>);
+/// Chunks, by default of unknown length.
+struct Chunks(Vec<&'static str>, BodySize);
 
 impl MessageBody for Chunks {
     type Error = std::convert::Infallible;
 
     fn size(&self) -> BodySize {
-        BodySize::Stream
+        self.1
     }
 
     fn poll_next(
@@ -43,7 +43,7 @@ impl MessageBody for Chunks {
 }
 
 async fn stream() -> HttpResponse {
-    HttpResponse::Ok().body(BoxBody::new(Chunks(vec!["one ", "two"])))
+    HttpResponse::Ok().body(BoxBody::new(Chunks(vec!["one ", "two"], BodySize::Stream)))
 }
 
 #[actix_web::test]
@@ -110,6 +110,34 @@ async fn a_stream_is_held_until_it_is_paid_for() {
     let answer = call.await;
     assert!(answer.has("payment-response"));
     assert_eq!(answer.body, "one two");
+}
+
+#[actix_web::test]
+async fn a_long_body_that_ends_short_of_its_length_counts_as_lost() {
+    let facilitator = FakeFacilitator::new();
+    let handler =
+        async || HttpResponse::Ok().body(BoxBody::new(Chunks(vec!["short"], BodySize::Sized(4 << 20))));
+    let app =
+        init_service(App::new().wrap(paywall(&facilitator)).route("/paid", web::get().to(handler))).await;
+    let header = payment(&app, "/paid", &TestPayer::new("alice")).await;
+    for _ in 0..2 {
+        assert_eq!(send(&app, paying("/paid", &header)).await.body, "short");
+        settle_down().await;
+    }
+    assert_eq!(facilitator.transfers().len(), 1);
+}
+
+#[actix_web::test]
+async fn an_upgrade_is_not_kept_for_a_retry() {
+    let facilitator = FakeFacilitator::new();
+    let handler = async || HttpResponse::SwitchingProtocols().upgrade("websocket").finish();
+    let app =
+        init_service(App::new().wrap(paywall(&facilitator)).route("/paid", web::get().to(handler))).await;
+    let header = payment(&app, "/paid", &TestPayer::new("alice")).await;
+    for status in [101, 409] {
+        assert_eq!(send(&app, paying("/paid", &header)).await.status, status);
+        settle_down().await;
+    }
 }
 
 #[actix_web::test]

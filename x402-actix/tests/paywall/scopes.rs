@@ -54,6 +54,30 @@ async fn the_path_that_was_sent_decides_in_every_composition() {
 }
 
 #[actix_web::test]
+async fn a_path_that_is_decoded_in_part_is_not_free() {
+    use x402_actix::{Engine, Paywall, Prices};
+    let prices = Prices::new("https://api.example.com")
+        .pay_to("eip155:84532", "0x209693Bc6afc0C5328bA36FaF03C514EF312287C")
+        .charge("GET /premium/{name}", "$0.01")
+        .free("GET /premium/c++")
+        .build()
+        .unwrap();
+    let engine = Engine::builder(prices).facilitator(FakeFacilitator::new()).build().unwrap();
+    let app = App::new()
+        .wrap(Paywall::from(engine))
+        .route("/premium/c++", web::get().to(async || "free"))
+        .route("/premium/{name}", web::get().to(async || "secret"));
+    let app = init_service(app).await;
+    // actix-web decodes all but `%25`, `%2B` and `%2F`.
+    for (path, body) in
+        [("/premium/c++", "free"), ("/%70remium/c%2B%2B", "{\"error\""), ("/premium/c%2B+", "{\"error\"")]
+    {
+        let answer = send(&app, get(path)).await;
+        assert!(answer.body.starts_with(body), "{path}: {}", answer.body);
+    }
+}
+
+#[actix_web::test]
 async fn outside_of_the_paywall_a_normalised_path_is_the_one_that_counts() {
     let facilitator = FakeFacilitator::new();
     let app = App::new()
@@ -78,6 +102,19 @@ async fn a_price_on_one_resource() {
     let header = payment(&app, "/report", &TestPayer::new("alice")).await;
     assert_eq!(send(&app, paying("/report", &header)).await.body, "report");
     assert_eq!(facilitator.transfers().len(), 1);
+}
+
+#[actix_web::test]
+async fn what_was_paid_for_at_a_lower_price_further_out_is_not_sold() {
+    for (inner, status, charged) in [("$0.02", 500, 0), ("$0.01", 200, 1)] {
+        let facilitator = FakeFacilitator::new();
+        let wall = paywall(&facilitator);
+        let dear = web::resource("/paid").wrap(wall.charge(inner).unwrap()).to(async || "dear");
+        let app = init_service(App::new().wrap(wall).service(dear)).await;
+        let header = payment(&app, "/paid", &TestPayer::new("alice")).await;
+        assert_eq!(send(&app, paying("/paid", &header)).await.status, status, "{inner}");
+        assert_eq!(facilitator.transfers().len(), charged);
+    }
 }
 
 #[actix_web::test]

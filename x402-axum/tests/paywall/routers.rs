@@ -79,6 +79,54 @@ async fn a_path_rewritten_before_the_router_is_the_rewritten_one() {
 }
 
 #[tokio::test]
+async fn a_prefix_that_something_else_strips_opens_neither_path() {
+    let facilitator = FakeFacilitator::new();
+    let rewrite = |to: &'static str| {
+        MapRequestLayer::new(move |mut request: axum::extract::Request| {
+            *request.uri_mut() = Uri::from_static(to);
+            request
+        })
+    };
+    let prices = Prices::new("https://api.example.com")
+        .pay_to("eip155:84532", "0x209693Bc6afc0C5328bA36FaF03C514EF312287C")
+        .charge("GET /", "$0.01")
+        .charge("GET /paid", "$0.01")
+        .charge("GET /v1/dear", "$0.01")
+        .build()
+        .unwrap();
+    let engine = Engine::builder(prices).facilitator(facilitator.clone()).build().unwrap();
+    for (sent, now) in [("/en/paid", "/paid"), ("/en", "/"), ("/v1/dear", "/dear"), ("/v1/dear", "/other")] {
+        let inner = Router::new()
+            .route("/{*rest}", on_get(async || "secret"))
+            .route("/", on_get(async || "secret"))
+            .layer(Paywall::from(engine.clone()));
+        let rewritten = || ServiceBuilder::new().layer(rewrite(now)).service(inner.clone());
+        let app = Router::new().fallback_service(rewritten());
+        assert_eq!(send(&app, get(sent)).await.status(), 402, "{sent} as {now}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_nested_under_the_name_of_something_priced_is_free() {
+    let wall = paywall(&FakeFacilitator::new());
+    let inner = || {
+        Router::new()
+            .route("/paid", on_get(async || "free"))
+            .route("/", on_get(async || "free"))
+            .layer(wall.clone())
+    };
+    for app in [
+        Router::new().nest("/{lang}/x", inner()),
+        Router::new().nest("/{lang}", Router::new().nest("/x", inner())),
+        Router::new().nest("/en", Router::new().nest_service("/{x}", inner())),
+    ] {
+        for path in ["/en/x/paid", "/en/x"] {
+            assert_eq!(send(&app, get(path)).await.status(), 200, "{path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn wildcards_cover_everything_beneath() {
     let app = Router::new()
         .route("/files/{*rest}", on_get(async || "file"))

@@ -80,9 +80,10 @@ impl Engine {
             standing = Standing::OnlyToFinish(reason);
         }
         let payment = Self::payment(&attempt, presented, option, authorization);
+        let mut settle_first = false;
         if let Standing::Good = standing {
-            standing = match self.prove(&payment).await? {
-                Ok(standing) => standing,
+            match self.prove(&payment).await? {
+                Ok((proven, proof)) => (standing, settle_first) = (proven, proof == Proof::Contract),
                 Err(VerifyError::Rejected(RejectReason::NonceAlreadyUsed)) => {
                     return Err(Box::new(replies::conflict(Conflict::AlreadyUsed, None, version)));
                 }
@@ -93,7 +94,7 @@ impl Engine {
                     tracing::error!(%error, "payment not verified");
                     return Err(Box::new(replies::unavailable(Unavailable::Facilitator)));
                 }
-            };
+            }
         }
         let now = self.shared.clock.now();
         if let Err(reason) = self.shared.settings.window.check(&payment.authorization, now) {
@@ -103,7 +104,7 @@ impl Engine {
             }
             standing = Standing::OnlyToFinish(reason);
         }
-        Ok(Claim { payment: Arc::new(payment), attempt, standing, client: Weak::new() })
+        Ok(Claim { payment: Arc::new(payment), attempt, standing, settle_first, client: Weak::new() })
     }
 
     /// 402 with a fresh challenge: the payer may act on the reason, and sign anew.
@@ -136,17 +137,16 @@ impl Engine {
 
     /// Proves the signature: locally, by bytes that were proved before, or by asking the facilitator before anything is
     /// stored. The outer error is the store's.
-    async fn prove(&self, payment: &Payment) -> Result<Result<Standing, VerifyError>, Box<Reply>> {
+    async fn prove(&self, payment: &Payment) -> Result<Result<(Standing, Proof), VerifyError>, Box<Reply>> {
         let Some(scheme) = self.scheme(&payment.option.scheme) else {
             return Ok(Err(VerifyError::Rejected(RejectReason::UnsupportedScheme)));
         };
-        match scheme.prove(&payment.authorization, &payment.option) {
+        let proof = match scheme.prove(&payment.authorization, &payment.option) {
             Err(reason) => return Ok(Err(VerifyError::Rejected(reason))),
-            Ok(Proof::Signed) => return Ok(Ok(Standing::Good)),
-            Ok(Proof::Unknown) => {}
-        }
-        if self.known(&payment.authorization).await?.is_some() {
-            return Ok(Ok(Standing::Good));
+            Ok(proof) => proof,
+        };
+        if proof == Proof::Signed || self.known(&payment.authorization).await?.is_some() {
+            return Ok(Ok((Standing::Good, proof)));
         }
         // The window is looked at first where a stranger could make us ask for nothing.
         let now = self.shared.clock.now();
@@ -156,9 +156,9 @@ impl Engine {
         match self.verify(payment).await {
             // It may be refused because another presentation of it was charged meanwhile.
             Err(VerifyError::Rejected(_)) if self.known(&payment.authorization).await?.is_some() => {
-                Ok(Ok(Standing::Good))
+                Ok(Ok((Standing::Good, proof)))
             }
-            verified => Ok(verified.map(|()| Standing::Verified)),
+            verified => Ok(verified.map(|()| (Standing::Verified, proof))),
         }
     }
 

@@ -33,6 +33,8 @@ pub(super) struct Claim {
     pub(super) payment: Arc<Payment>,
     pub(super) attempt: Attempt,
     pub(super) standing: Standing,
+    /// Whether money must move before the handler runs, whatever the route says.
+    pub(super) settle_first: bool,
     /// Alive for as long as somebody waits for the answer.
     pub(super) client: Weak<()>,
 }
@@ -111,7 +113,8 @@ impl Engine {
             PaymentState::Unresolved => order = self.resolve_held(claim, &mut hold).await?,
             _ => {}
         }
-        if self.timing(&claim.attempt.rule) == SettleTiming::BeforeHandler && !order.is_settled() {
+        let before = claim.settle_first || self.timing(&claim.attempt.rule) == SettleTiming::BeforeHandler;
+        if before && !order.is_settled() {
             hold.advance(Event::SettleStarted { response: None })
                 .await
                 .map_err(|error| store_failed(&error))?;

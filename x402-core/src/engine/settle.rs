@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{Engine, claim::store_failed_as, hold::Hold};
 use crate::{
@@ -126,9 +126,12 @@ impl Engine {
         Err(Unsettled::Unknown(Unavailable::SettlementUnresolved))
     }
 
-    /// What the chain says; `None` where nobody can be asked, or nobody answers.
+    /// What the chain says; `None` where nobody can be asked, or nobody answers in time.
     async fn evidence(&self, payment: &Payment) -> Option<Evidence> {
-        match self.shared.witness.as_ref()?.evidence(payment).await {
+        let within = self.shared.settings.resolve_within.max(LEAST_TO_ANSWER);
+        let asked = timeout(within, self.shared.witness.as_ref()?.evidence(payment)).await;
+        let silent = |_| Err(VerifyError::Unavailable("no answer in time".into()));
+        match asked.unwrap_or_else(silent) {
             Ok(evidence) => Some(evidence),
             Err(VerifyError::Rejected(reason)) => {
                 tracing::error!(%reason, "witness judged a payment instead of looking for it");
@@ -185,5 +188,7 @@ fn implausible(settlement: &Settlement, payment: &Payment) -> Option<&'static st
     }
 }
 
+/// For a witness, however short the wait of a client is to be.
+const LEAST_TO_ANSWER: Duration = Duration::from_secs(5);
 const FIRST_LOOK: Duration = Duration::from_millis(200);
 const LONGEST_LOOK: Duration = Duration::from_secs(2);

@@ -5,9 +5,10 @@ use std::{fmt, sync::Arc};
 use bytes::Bytes;
 use tokio::sync::OnceCell;
 
-use super::{Engine, replies};
+use super::{Engine, PaidContext, replies};
 use crate::{
     Reply,
+    adapter::handler_failed,
     error::Malformed,
     head::{Header, RequestFacts, RequestHead},
     order::RequestFingerprint,
@@ -76,6 +77,27 @@ impl Engine {
             }
             (_, payment) => Triage::Check(Attempt::new(rule, head, payment.map(Bytes::copy_from_slice))),
         }
+    }
+
+    /// What a request is answered that was paid for at another paywall, around this one, if it paid less there than it
+    /// costs here: 500, which charges nobody. A price that is computed per request is not compared.
+    #[must_use]
+    pub fn underpaid(&self, head: &(impl RequestHead + ?Sized), paid: &PaidContext) -> Option<Reply> {
+        let Lookup::Priced(rule) = self.prices.lookup(head.method(), head.path()) else { return None };
+        let RulePrice::Fixed(fixed) = &rule.price else { return None };
+        let covers = |option: &PriceOption| {
+            option.network == paid.network
+                && option.asset.eq_ignore_ascii_case(&paid.asset)
+                && option.amount <= paid.amount
+        };
+        if fixed.options.iter().any(covers) {
+            return None;
+        }
+        tracing::error!(
+            route = %rule.pattern,
+            "a route is priced twice, and the outer paywall asks for less; keep one price"
+        );
+        Some(handler_failed())
     }
 }
 

@@ -61,6 +61,11 @@ pub fn is_ambiguous(path: &str) -> bool {
 
 /// Percent-decodes what [`is_ambiguous`] let through.
 pub(crate) fn decode(text: &str) -> Cow<'_, str> {
+    decode_except(text, b"")
+}
+
+/// Percent-decodes all but these characters.
+fn decode_except<'a>(text: &'a str, kept: &[u8]) -> Cow<'a, str> {
     if !text.contains('%') {
         return Cow::Borrowed(text);
     }
@@ -70,7 +75,7 @@ pub(crate) fn decode(text: &str) -> Cow<'_, str> {
     while let Some(&byte) = bytes.get(at) {
         at += 1;
         match (byte, escape(bytes, at)) {
-            (b'%', Some(value)) => {
+            (b'%', Some(value)) if !kept.contains(&value) => {
                 decoded.push(value);
                 at += 2;
             }
@@ -82,35 +87,44 @@ pub(crate) fn decode(text: &str) -> Cow<'_, str> {
     )
 }
 
-/// The readings that a router may take of a path instead of its own spelling: escapes decoded, repeated slashes
-/// collapsed, the last slash dropped, and any of these together. Empty for ordinary paths.
+/// The readings that a router, or what stands in front of it, may take of a path instead of its own spelling: escapes
+/// decoded (all, or all but those of `%` and `+`), repeated slashes collapsed (everywhere, or at the start), the last
+/// slashes dropped, and any of these together. Empty for ordinary paths.
 ///
 /// [`is_ambiguous`] let no encoded slash through, so none of these changes makes another possible.
 pub(super) fn readings(path: &str) -> Vec<String> {
+    let (escaped, repeated) = (path.contains('%'), path.contains("//"));
     let trailing = path.len() > 1 && path.ends_with('/');
-    let mut possible = 0;
-    for (change, applies) in [(DECODE, path.contains('%')), (COLLAPSE, path.contains("//")), (TRIM, trailing)]
-    {
-        possible |= if applies { change } else { 0 };
+    if !escaped && !repeated && !trailing {
+        return Vec::new();
     }
-    let mut readings: Vec<String> = Vec::new();
-    for changes in (1..=possible).filter(|changes| changes & possible == *changes) {
-        let mut reading = Cow::Borrowed(path);
-        if changes & DECODE != 0 {
-            reading = decode(path);
-        }
-        if changes & COLLAPSE != 0 {
-            reading = Cow::Owned(collapse(&reading));
-        }
-        if changes & TRIM != 0 {
-            let kept = reading.trim_end_matches('/').len().max(1);
-            reading = Cow::Owned(reading[..kept].to_owned());
-        }
-        if readings.iter().all(|known| *known != reading) {
-            readings.push(reading.into_owned());
-        }
+    let mut readings = vec![path.to_owned()];
+    if escaped {
+        add(
+            &mut readings,
+            &[&|path| decode(path).into_owned(), &|path| decode_except(path, b"%+").into_owned()],
+        );
     }
+    if repeated {
+        add(&mut readings, &[&collapse, &|path| format!("/{}", path.trim_start_matches('/'))]);
+    }
+    if trailing {
+        add(&mut readings, &[&|path| path[..path.trim_end_matches('/').len().max(1)].to_owned()]);
+    }
+    readings.remove(0);
     readings
+}
+
+/// Adds what each of these changes makes of each path so far.
+fn add(readings: &mut Vec<String>, changes: &[&dyn Fn(&str) -> String]) {
+    for known in 0..readings.len() {
+        for change in changes {
+            let changed = change(&readings[known]);
+            if !readings.contains(&changed) {
+                readings.push(changed);
+            }
+        }
+    }
 }
 
 fn collapse(path: &str) -> String {
@@ -186,10 +200,6 @@ impl Utf8 {
         self.wanted == 0
     }
 }
-
-const DECODE: u8 = 1;
-const COLLAPSE: u8 = 2;
-const TRIM: u8 = 4;
 
 /// What a byte may do to the readings of a path.
 #[derive(Clone, Copy)]
@@ -314,6 +324,8 @@ mod tests {
         assert_eq!(readings("/a/"), ["/a"]);
         assert_eq!(readings("//"), ["/"]);
         assert_eq!(readings("/%61//b"), ["/a//b", "/%61/b", "/a/b"]);
+        assert_eq!(readings("/%61%2B"), ["/a+", "/a%2B"]);
+        assert_eq!(readings("//a//b/"), ["/a/b/", "/a//b/", "//a//b", "/a/b", "/a//b"]);
     }
 
     proptest! {

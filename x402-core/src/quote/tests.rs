@@ -91,8 +91,8 @@ fn a_quote_is_for_one_request_only() {
     let sealer = sealer(1);
     let accepted = &offered(&sealer, &[option(1)], 7)[0];
     let now = UnixSeconds::new(NOW);
-    let check = |scope: &QuoteScope<'_>| sealer.open(scope, accepted, now, SKEW);
-    assert!(matches!(check(&scope("HEAD", "/weather/oslo", Some("d=1"))), QuoteCheck::Valid(_)));
+    let check = |scope: QuoteScope<'_>| sealer.open(&scope, accepted, now, SKEW);
+    assert!(matches!(check(scope("HEAD", "/weather/oslo", Some("d=1"))), QuoteCheck::Valid(_)));
     for other in [
         scope("POST", "/weather/oslo", Some("d=1")),
         scope("GET", "/weather/rome", Some("d=1")),
@@ -111,7 +111,7 @@ fn a_quote_is_for_one_request_only() {
         ),
         scope("GET/weather", "/oslo", Some("d=1")),
     ] {
-        assert!(matches!(check(&other), QuoteCheck::ResourceMismatch(_)), "{other:?}");
+        assert!(matches!(check(other.clone()), QuoteCheck::ResourceMismatch(_)), "{other:?}");
     }
 }
 

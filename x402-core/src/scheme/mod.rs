@@ -46,9 +46,11 @@ pub trait Scheme: Send + Sync {
 pub enum Proof {
     /// It is the payer's.
     Signed,
-    /// It cannot be told without asking the facilitator or the chain (a contract account, or no local check).
-    /// Such a payment is verified before anything is stored.
+    /// It cannot be told here, and the facilitator is asked. Such a payment is verified before anything is stored.
     Unknown,
+    /// It is not the payer's own, and may be that of a contract account, which the facilitator asks. Besides, such a
+    /// payment is settled before the handler runs: a contract may say yes now and no later.
+    Contract,
 }
 
 impl fmt::Debug for dyn Scheme {

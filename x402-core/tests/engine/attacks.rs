@@ -10,6 +10,8 @@ use std::{
 
 use x402_core::{
     Admission, Engine, EngineBuilder, Outcome, SettleTiming, Triage,
+    error::RejectReason,
+    facilitator::{BoxFuture, Evidence, Payment, VerifyError, Witness},
     order::MAX_PAID_RUNS,
     price::{Price, PriceOption, PriceRule, Prices},
     testing::{EvidenceAnswer, FakeClock, FakeFacilitator, SettleAnswer, VerifyAnswer},
@@ -387,4 +389,29 @@ pub(crate) async fn leave_after<F: Future>(polls: usize, future: F) -> Option<F:
         future.as_mut().poll(context).map(Some)
     })
     .await
+}
+
+/// A witness whose node takes a question and is not heard from again.
+struct Silent;
+
+impl Witness for Silent {
+    fn evidence<'a>(&'a self, _: &'a Payment) -> BoxFuture<'a, Result<Evidence, VerifyError>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_witness_that_never_answers_holds_nobody_up() {
+    for settle in
+        [SettleAnswer::Unresolved { moved: true }, SettleAnswer::Reject(RejectReason::NonceAlreadyUsed)]
+    {
+        let world = World::with(|builder| builder.witness(Silent));
+        let request = Request::get("/weather/oslo");
+        let payment = world.pay(&request).await;
+        world.facilitator.next_settle(settle);
+        let paid = request.paid(&payment);
+        let sent = tokio::time::timeout(Duration::from_secs(90), world.send(&paid));
+        let answer = sent.await.expect("answered");
+        assert_eq!((answer.status, answer.has("payment-required")), (503, false));
+    }
 }

@@ -3,6 +3,7 @@
 mod admission;
 mod attacks;
 mod binding;
+mod contracts;
 mod dynamic;
 mod faults;
 mod headers;

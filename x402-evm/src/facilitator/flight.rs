@@ -19,7 +19,11 @@ use crate::error::{ChainError, Refusal};
 
 /// The settlements under way.
 #[derive(Debug, Default)]
-pub(super) struct Flights(Mutex<HashMap<PaymentKey, watch::Receiver<Stage>>>);
+pub(super) struct Flights(Mutex<HashMap<Presented, watch::Receiver<Stage>>>);
+
+/// A payment and the digest of what was signed for it: with one nonce a payer can sign more than one transfer, and
+/// the success of one says nothing of the others.
+pub(super) type Presented = (PaymentKey, [u8; 32]);
 
 /// How far a settlement is.
 #[derive(Clone, Debug)]
@@ -55,10 +59,10 @@ impl From<Refusal> for Outcome {
 pub(super) struct Flight(watch::Receiver<Stage>);
 
 impl Flights {
-    /// Joins the settlement of `payment` that is under way, or starts one.
+    /// Joins the settlement of `payment` that is under way, or starts one. Above a bound none is started.
     pub(super) fn join<F>(
         self: &Arc<Self>,
-        payment: PaymentKey,
+        payment: Presented,
         settle: impl FnOnce(Arc<watch::Sender<Stage>>) -> F,
     ) -> Flight
     where
@@ -69,6 +73,11 @@ impl Flights {
             return Flight(flight.clone());
         }
         let (stage, flight) = watch::channel(Stage::Preparing);
+        if all.len() >= LIMIT {
+            let full = ChainError::Local("too many settlements are under way");
+            stage.send_replace(Stage::Over(Outcome::Unavailable(full)));
+            return Flight(flight);
+        }
         all.insert(payment, flight.clone());
         let stage = Arc::new(stage);
         let landing = Landing { flights: Arc::clone(self), payment };
@@ -125,7 +134,7 @@ fn text(hash: B256) -> String {
 /// Takes a settlement off the list, also when it panics.
 struct Landing {
     flights: Arc<Flights>,
-    payment: PaymentKey,
+    payment: Presented,
 }
 
 impl Drop for Landing {
@@ -136,3 +145,5 @@ impl Drop for Landing {
 
 /// Each request before sending has a deadline of its own; only a long queue for the gas account takes this long.
 const PREPARE_WITHIN: Duration = Duration::from_secs(45);
+/// More transactions of one account than a node keeps waiting.
+const LIMIT: usize = 4_096;

@@ -20,7 +20,7 @@ use x402_core::{
 use self::{facts::Facts, flight::Flights};
 use crate::{
     contract_wallet::ContractAccounts,
-    error::ChainError,
+    error::{ChainError, Refusal},
     exact::ExactEvm,
     gas_key::GasKey,
     rpc::Rpc,
@@ -63,6 +63,7 @@ struct Options {
     stuck_after: Duration,
     max_fee_per_gas: Option<u128>,
     contract_accounts: ContractAccounts,
+    lookback: Option<Duration>,
     journal: Arc<dyn Journal>,
     clock: Arc<dyn Clock>,
 }
@@ -87,6 +88,7 @@ impl EvmFacilitator {
                 stuck_after: Duration::from_secs(15),
                 max_fee_per_gas: None,
                 contract_accounts: ContractAccounts::refused(),
+                lookback: None,
                 journal: Arc::new(MemoryJournal::default()),
                 clock: Arc::new(SystemClock),
             },
@@ -126,6 +128,13 @@ impl EvmFacilitator {
         })
     }
 
+    /// How long before an authorization's end its use is searched for, as in [`EvmWitness::lookback`]: more than the
+    /// engine's longest authorization where that was raised. Default 70 minutes.
+    #[must_use]
+    pub fn lookback(self, time: Duration) -> Self {
+        self.with(|inner| inner.options.lookback = Some(time))
+    }
+
     /// Where transactions are written down before they are sent. In memory by default;
     /// [`FileJournal`](crate::FileJournal) survives a restart.
     #[must_use]
@@ -152,10 +161,13 @@ impl Facilitator for EvmFacilitator {
 
     fn settle<'a>(&'a self, payment: &'a Payment) -> BoxFuture<'a, Result<Settlement, SettleError>> {
         Box::pin(async move {
+            // Who joins a settlement is told of its success: so the terms of each caller are compared.
+            self.0.prepare(payment).map_err(Refusal::from)?;
             let inner = Arc::clone(&self.0);
-            let (key, payment) = (payment.authorization.key, payment.clone());
+            let presented = (payment.authorization.key, payment.authorization.digest);
+            let payment = payment.clone();
             let flight =
-                self.0.flights.join(key, |stage| async move { inner.settle(&payment, &stage).await });
+                self.0.flights.join(presented, |stage| async move { inner.settle(&payment, &stage).await });
             flight.outcome(self.0.options.receipt_timeout).await
         })
     }
@@ -191,7 +203,11 @@ impl Facilitator for EvmFacilitator {
 
 impl Inner {
     fn witness(&self) -> EvmWitness {
-        EvmWitness::over(self.rpc.clone(), self.options.confirmations)
+        let witness = EvmWitness::over(self.rpc.clone(), self.options.confirmations);
+        match self.options.lookback {
+            Some(time) => witness.lookback(time),
+            None => witness,
+        }
     }
 
     fn patience(&self) -> Patience {

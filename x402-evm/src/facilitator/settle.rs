@@ -97,7 +97,7 @@ impl Inner {
         let (facts, used, fees, call) = tokio::join!(self.check_facts(&prepared.domain), used, fees, call);
         facts?;
         if used? {
-            return Ok(Ready::Over(self.look_up(payment, None).await));
+            return Ok(Ready::Over(self.look_up(payment, Ours::NotSent).await));
         }
         if let Err(reason) = prepared.in_time(now, SETTLE_MARGIN) {
             return self.too_late(payment, reason).await;
@@ -109,7 +109,7 @@ impl Inner {
             Err(error) => match revert::refusal(error, message, now) {
                 // Somebody else settled it between the two reads.
                 Refusal::Rejected(RejectReason::NonceAlreadyUsed) => {
-                    Ok(Ready::Over(self.look_up(payment, None).await))
+                    Ok(Ready::Over(self.look_up(payment, Ours::NotSent).await))
                 }
                 Refusal::Rejected(reason) => self.too_late(payment, reason).await,
                 refusal => Err(refusal),
@@ -124,13 +124,13 @@ impl Inner {
             return Err(reason.into());
         }
         match self.witness().finding(payment).await? {
-            Finding::Open => Err(RejectReason::Other(reason.code().to_owned().into()).into()),
+            Finding::Open { .. } => Err(RejectReason::Other(reason.code().to_owned().into()).into()),
             Finding::Paid(settlement) => Ok(Ready::Over(Outcome::Settled(settlement))),
             Finding::Expired { valid_before, block_time } => {
                 Err(RejectReason::Expired { valid_before, now: block_time }.into())
             }
             Finding::SpentElsewhere => Err(RejectReason::NonceAlreadyUsed.into()),
-            Finding::Unconfirmed => Ok(Ready::Over(self.look_up(payment, None).await)),
+            Finding::Unconfirmed => Ok(Ready::Over(self.look_up(payment, Ours::NotSent).await)),
         }
     }
 
@@ -147,7 +147,7 @@ impl Inner {
         tell(sent.hash());
         match self.sender.watch(&mut sent, self.patience(), tell).await {
             Fate::Mined(receipt) => self.judge(payment, prepared, receipt).await,
-            Fate::Overtaken => self.look_up(payment, Some(sent.hash())).await,
+            Fate::Overtaken => self.look_up(payment, Ours::Overtaken(sent.hash())).await,
             Fate::Lost => Outcome::Unresolved { transaction: Some(sent.hash()), why: "no receipt" },
         }
     }
@@ -159,7 +159,8 @@ impl Inner {
         }
         let transaction = Some(receipt.transaction_hash);
         // Somebody else may have used the authorization first, and we were paid all the same.
-        match self.look_up(payment, transaction).await {
+        let ours = Ours::Mined(receipt.transaction_hash, receipt.block());
+        match self.look_up(payment, ours).await {
             Outcome::Rejected { .. } if receipt.succeeded() => {
                 tracing::error!(
                     transaction = %receipt.transaction_hash,
@@ -173,20 +174,24 @@ impl Inner {
     }
 
     /// Asks the chain what became of the authorization, until what it shows has the confirmations.
-    async fn look_up(&self, payment: &Payment, transaction: Option<B256>) -> Outcome {
+    async fn look_up(&self, payment: &Payment, ours: Ours) -> Outcome {
+        let transaction = ours.transaction();
         let rejected = |reason| Outcome::Rejected { reason, transaction };
         let witness = self.witness();
-        for _ in 0..LOOK_UPS {
+        for _ in 0..ours.look_ups() {
             match witness.finding(payment).await {
                 Ok(Finding::Paid(settlement)) => return Outcome::Settled(settlement),
                 Ok(Finding::SpentElsewhere) => return rejected(RejectReason::NonceAlreadyUsed),
                 Ok(Finding::Expired { valid_before, block_time }) => {
                     return rejected(RejectReason::Expired { valid_before, now: block_time });
                 }
-                Ok(Finding::Open) if transaction.is_some() => return rejected(RejectReason::TransferFailed),
+                // A node that has not come to our transaction's block knows nothing of what was before it there.
+                Ok(Finding::Open { block }) if matches!(ours, Ours::Mined(_, at) if at <= block) => {
+                    return rejected(RejectReason::TransferFailed);
+                }
                 Err(Refusal::Rejected(reason)) => return rejected(reason),
                 // Used a moment ago, by nodes that do not agree yet; or without the confirmations.
-                Ok(Finding::Open | Finding::Unconfirmed) => {}
+                Ok(Finding::Open { .. } | Finding::Unconfirmed) => {}
                 Err(Refusal::Chain(error)) => {
                     tracing::debug!(%error, "outcome of a settlement cannot be read yet")
                 }
@@ -194,6 +199,32 @@ impl Inner {
             sleep(LOOK_UP_EVERY).await;
         }
         Outcome::Unresolved { transaction, why: "what became of the authorization is not clear yet" }
+    }
+}
+
+/// What became of our own transaction, where it did not pay.
+#[derive(Clone, Copy)]
+enum Ours {
+    NotSent,
+    /// It is in this block.
+    Mined(B256, u64),
+    /// Its nonce is used, and no receipt of it is to be had.
+    Overtaken(B256),
+}
+
+impl Ours {
+    const fn transaction(self) -> Option<B256> {
+        match self {
+            Self::NotSent => None,
+            Self::Mined(hash, _) | Self::Overtaken(hash) => Some(hash),
+        }
+    }
+
+    const fn look_ups(self) -> u32 {
+        match self {
+            Self::NotSent | Self::Mined(..) => LOOK_UPS,
+            Self::Overtaken(_) => OVERTAKEN_LOOK_UPS,
+        }
     }
 }
 
@@ -216,3 +247,5 @@ const EARLIER_WITHIN: Duration = Duration::from_secs(60);
 const LOOK_UP_EVERY: Duration = Duration::from_millis(500);
 /// About ten minutes: as long as a settlement may take to be confirmed on a slow day.
 const LOOK_UPS: u32 = 1_200;
+/// Long enough for nodes to agree; after that it is unresolved, and settling again sends again.
+const OVERTAKEN_LOOK_UPS: u32 = 60;

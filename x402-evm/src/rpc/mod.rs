@@ -5,7 +5,11 @@ mod heads;
 mod token;
 mod transport;
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    future::{Future, IntoFuture},
+    sync::Arc,
+};
 
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{Address, B256, Bytes, U64, U256};
@@ -14,6 +18,7 @@ use alloy_rpc_client::RpcClient;
 use alloy_rpc_types_eth::{Filter, Log, TransactionRequest};
 use serde::Deserialize;
 use tokio::sync::OnceCell;
+use tracing::instrument::WithSubscriber as _;
 use x402_core::{error::ConfigError, scheme::EvmAddress};
 
 pub(crate) use self::{heads::Heads, token::is_revert};
@@ -95,11 +100,11 @@ impl Rpc {
     pub(crate) async fn call(&self, call: &Call, block: Option<u64>) -> Result<Bytes, ChainError> {
         let block = block.map_or(BlockNumberOrTag::Latest, BlockNumberOrTag::Number);
         let request = request(call).gas_limit(call.gas_limit);
-        Ok(self.node.call(request).block(BlockId::Number(block)).await?)
+        Ok(unseen(self.node.call(request).block(BlockId::Number(block))).await?)
     }
 
     pub(crate) async fn estimate_gas(&self, call: &Call) -> Result<u64, ChainError> {
-        Ok(self.node.estimate_gas(request(call)).await?)
+        Ok(unseen(self.node.estimate_gas(request(call))).await?)
     }
 
     /// Present fees per gas: the most to pay, and the tip in it.
@@ -109,7 +114,7 @@ impl Rpc {
     }
 
     pub(crate) async fn broadcast(&self, transaction: &[u8]) -> Result<(), ChainError> {
-        self.node.send_raw_transaction(transaction).await.map(drop)?;
+        unseen(self.node.send_raw_transaction(transaction)).await.map(drop)?;
         Ok(())
     }
 
@@ -186,6 +191,15 @@ impl Receipt {
 /// An address as alloy has it.
 pub(crate) fn at(address: EvmAddress) -> Address {
     Address::from(*address.as_bytes())
+}
+
+/// Runs a request that nobody may write down: alloy logs whole requests at its most verbose level, and these hold
+/// signatures that are still good for money.
+fn unseen<T, R>(request: R) -> impl Future<Output = T> + Send
+where
+    R: IntoFuture<Output = T, IntoFuture: Send>,
+{
+    request.into_future().with_subscriber(tracing::Dispatch::none())
 }
 
 fn request(call: &Call) -> TransactionRequest {

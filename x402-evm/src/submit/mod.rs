@@ -54,6 +54,7 @@ pub(crate) struct Sent {
     fees: Fees,
     /// The last fees offered for a nonce that held this one up.
     clearing: Fees,
+    clears: u32,
     hashes: Vec<B256>,
     raw: Vec<u8>,
     /// Whether a node said that it has it.
@@ -117,7 +118,8 @@ impl Sender {
             let slot = turn.take(nonce);
             tracing::debug!(transaction = %signed.hash, nonce, "settlement sent");
             let hashes = vec![signed.hash];
-            return Ok(Sent { errand, slot, fees, clearing: fees, hashes, raw: signed.raw, sure, bumps: 0 });
+            let (clearing, raw) = (fees, signed.raw);
+            return Ok(Sent { errand, slot, fees, clearing, clears: 0, hashes, raw, sure, bumps: 0 });
         }
         Err(ChainError::Gas("the gas account's nonces are used by somebody else"))
     }

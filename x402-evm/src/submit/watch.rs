@@ -5,7 +5,7 @@ use std::time::Duration;
 use alloy_primitives::B256;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Broadcast, Errand, Sender, Sent};
+use super::{Broadcast, Errand, Fees, Sender, Sent};
 use crate::{
     error::ChainError,
     rpc::{Call, Receipt},
@@ -106,17 +106,22 @@ impl Sender {
         if mined < nonce {
             self.clear_before(sent).await?;
         }
-        if waiting <= nonce {
+        let mut stuck = sent.sure;
+        if waiting > nonce {
+            // Ours, even if the answer to it was lost; or another with its nonce, to be outbid as well.
+            sent.sure = true;
+        } else {
             match Broadcast::from(self.rpc.broadcast(&sent.raw).await) {
                 Broadcast::Accepted => {
                     sent.sure = true;
                     return Ok(false);
                 }
                 Broadcast::Known => sent.sure = true,
+                Broadcast::TooCheap => stuck = true,
                 other => tracing::debug!(transaction = %sent.hash(), ?other, "settlement not taken again"),
             }
         }
-        if mined == nonce && sent.sure {
+        if mined == nonce && stuck {
             self.replace(sent, tell).await?;
         }
         Ok(false)
@@ -124,15 +129,9 @@ impl Sender {
 
     /// Sends the same once more for a higher fee; either of the two can be mined, not both.
     async fn replace(&self, sent: &mut Sent, tell: &(impl Fn(B256) + Send)) -> Result<(), ChainError> {
-        let limit = sent.errand.max_fee_per_gas;
-        let fees = sent.fees.raised();
-        if sent.bumps >= MOST_BUMPS || limit.is_some_and(|limit| fees.max > limit) {
+        let Some(fees) = self.next_fees(sent.fees, sent.bumps, sent.errand.max_fee_per_gas).await else {
             tracing::warn!(transaction = %sent.hash(), "settlement stuck, and its fee is as high as allowed");
             return Ok(());
-        }
-        let fees = match self.oracle.fees(&self.rpc, limit).await {
-            Ok(present) => fees.at_least(present),
-            Err(_) => fees,
         };
         let signed = self.sign(&sent.errand, sent.slot.nonce, fees);
         sent.errand.note(&signed, sent.slot.nonce).await?;
@@ -149,13 +148,27 @@ impl Sender {
         Ok(())
     }
 
+    /// What to offer for a nonce that is stuck at `fees`: a step more, some times; after that only what the chain
+    /// has come to want. `None` where it is not to be raised.
+    async fn next_fees(&self, fees: Fees, raised: u32, limit: Option<u128>) -> Option<Fees> {
+        let step = fees.raised();
+        let present = self.oracle.fees(&self.rpc, limit).await.ok();
+        let is_due = raised < MOST_BUMPS || present.is_some_and(|present| present.max >= step.max);
+        let next = present.map_or(step, |present| step.at_least(present));
+        (is_due && limit.is_none_or(|limit| next.max <= limit)).then_some(next)
+    }
+
     /// Uses up a nonce before ours that nobody here is going to use, with a transfer of nothing to ourselves. It
     /// may replace a settlement of an earlier process that is stuck: whoever waits for that one settles it again.
     async fn clear_before(&self, sent: &mut Sent) -> Result<(), ChainError> {
         let turn = self.lane.turn().await;
         let Some(orphan) = self.lane.orphan_before(sent.slot.nonce, &self.rpc).await? else { return Ok(()) };
         tracing::warn!(nonce = orphan, "clearing a nonce of the gas account that holds up settlements");
-        sent.clearing = sent.clearing.at_least(sent.fees).raised();
+        let clearing = sent.clearing.at_least(sent.fees);
+        let raised = self.next_fees(clearing, sent.clears, sent.errand.max_fee_per_gas).await;
+        // As high as allowed, the same is sent again: the node may have forgotten it.
+        sent.clearing = raised.unwrap_or(clearing);
+        sent.clears += 1;
         let own = self.key.address();
         let nothing = Call { from: own, to: own, data: Vec::new(), gas_limit: FILLER_GAS };
         let filler = self.sign(&Errand { call: nothing, ..sent.errand.clone() }, orphan, sent.clearing);

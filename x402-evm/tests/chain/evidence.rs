@@ -1,14 +1,16 @@
 //! What became of an authorization.
 
+use std::time::Duration;
+
 use devchain::{MULTICALL, TOKEN, accounts};
 use serde_json::json;
 use sha3::{Digest, Keccak256};
 use x402_core::{
     error::RejectReason,
-    facilitator::{Evidence, Payment, Witness},
+    facilitator::{Evidence, Facilitator, Payment, Witness},
     scheme::SignedMessage,
 };
-use x402_evm::{Domain, EvmWitness, signing_digest};
+use x402_evm::{Domain, EvmFacilitator, EvmWitness, signing_digest};
 
 use crate::world::{PAYER, World, option, settle};
 
@@ -163,4 +165,19 @@ async fn a_chain_that_does_not_answer_is_no_evidence() {
     assert!(EvmWitness::new("http://127.0.0.1:9").unwrap().evidence(&payment).await.is_err());
     world.chain.rpc("anvil_setChainId", json!([1])).unwrap();
     assert!(witness(&world).evidence(&payment).await.is_err(), "another chain");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn authorizations_for_a_day_are_found_where_the_lookback_is_as_long() {
+    let world = World::start();
+    let payment = world.payment_in(&option(1000), world.window(24 * 3600));
+    let settlement = settle(&world.facilitator(), &payment).await;
+    (0..10).for_each(|_| world.chain.mine(250).unwrap());
+    let evidence = |facilitator: EvmFacilitator| {
+        let payment = payment.clone();
+        async move { facilitator.witness().unwrap().evidence(&payment).await }
+    };
+    assert!(evidence(world.facilitator()).await.is_err(), "not found, which proves nothing");
+    let patient = world.facilitator().lookback(Duration::from_secs(25 * 3600));
+    assert!(matches!(evidence(patient).await, Ok(Evidence::Settled(same)) if same == settlement));
 }

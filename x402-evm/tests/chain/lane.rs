@@ -195,3 +195,55 @@ async fn nothing_is_sent_above_the_fee_limit() {
     );
     settle(&world.facilitator().max_fee_per_gas(100_000_000_000), &payment).await;
 }
+
+/// What waits for a block with the gas account's nonce `0`.
+fn first_waiting(world: &World) -> Option<serde_json::Value> {
+    let pool = world.chain.rpc("txpool_content", json!([])).unwrap();
+    Some(pool["pending"].as_object()?.values().next()?["0"].clone())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clearing_a_nonce_costs_no_more_than_the_fee_limit() {
+    const LIMIT: u128 = 2_500_000_000;
+    let world = World::start();
+    let gas = accounts()[GAS].address;
+    world.chain.set_automine(false).unwrap();
+    let stuck = json!([{
+        "from": gas, "to": gas, "nonce": "0x0", "gas": "0x5208", "maxFeePerGas": "0x77359400",
+        "maxPriorityFeePerGas": "0x0",
+    }]);
+    world.chain.rpc("eth_sendTransaction", stuck).unwrap();
+    let facilitator = world.facilitator().stuck_after(Duration::from_millis(100)).max_fee_per_gas(LIMIT);
+    let settling = tokio::spawn({
+        let (facilitator, payment) = (facilitator.clone(), world.payment(1));
+        async move { settle(&facilitator, &payment).await }
+    });
+    until(|| first_waiting(&world).is_some_and(|waiting| waiting["maxPriorityFeePerGas"] != "0x0")).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let offered = first_waiting(&world).unwrap()["maxFeePerGas"].as_str().unwrap().to_owned();
+    assert!(u128::from_str_radix(&offered[2..], 16).unwrap() <= LIMIT, "{offered}");
+    world.chain.mine(1).unwrap();
+    settling.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stuck_transaction_whose_answer_was_lost_is_replaced_too() {
+    let world = World::start();
+    world.chain.set_automine(false).unwrap();
+    let proxy = Proxy::start(world.chain.url()).await;
+    let mut left = 1;
+    proxy.inject(move |method| {
+        let hit = method == "eth_sendRawTransaction" && left > 0;
+        left -= i32::from(hit);
+        hit.then_some(Fault::CutAfterForwarding)
+    });
+    let facilitator = facilitator_at(proxy.url()).stuck_after(Duration::from_millis(500));
+    let payment = world.payment(1);
+    let settling = tokio::spawn(async move { settle(&facilitator, &payment).await });
+    until(|| world.waiting() == 1).await;
+    let first = first_waiting(&world).unwrap()["hash"].clone();
+    until(|| first_waiting(&world).unwrap()["hash"] != first).await;
+    world.chain.mine(1).unwrap();
+    settling.await.unwrap();
+    assert_eq!((world.received(), world.gas_account_nonce()), (1, 1));
+}

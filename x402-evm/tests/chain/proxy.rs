@@ -1,6 +1,9 @@
 //! A node's endpoint that fails on demand.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -18,6 +21,8 @@ pub(crate) enum Fault {
     DieAfterForwarding,
     /// This is answered instead.
     Answer(&'static str),
+    /// The node's answer comes late.
+    Late(Duration),
 }
 
 type Plan = Box<dyn FnMut(&str) -> Option<Fault> + Send>;
@@ -90,6 +95,10 @@ async fn serve(mut client: TcpStream, node: String, state: Arc<Mutex<State>>) ->
         Some(Fault::DieAfterForwarding) => {
             state.lock().unwrap().dead = true;
             None
+        }
+        Some(Fault::Late(by)) => {
+            tokio::time::sleep(by).await;
+            answer(&mut client, &body).await
         }
         _ => answer(&mut client, &body).await,
     }

@@ -1,18 +1,19 @@
 //! Money that moves once.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use devchain::accounts;
 use serde_json::json;
 use x402_core::{
     error::RejectReason,
     facilitator::{Evidence, Facilitator, Payment, SettleError},
+    price::PriceOption,
 };
-use x402_evm::{EvmFacilitator, FileJournal};
+use x402_evm::{EvmFacilitator, FileJournal, random_nonce};
 
 use crate::{
     proxy::{Fault, Proxy},
-    world::{PAY_TO, World, facilitator_at, gas_key, settle, settle_refusal, until},
+    world::{PAY_TO, World, facilitator_at, gas_key, option, payment_with, settle, settle_refusal, until},
 };
 
 fn transfers(world: &World) -> usize {
@@ -248,4 +249,91 @@ async fn a_restart_waits_for_what_the_journal_says_was_sent() {
     assert_eq!(settling.await.unwrap().transaction, hash);
     assert_eq!(world.gas_account_nonce(), 1, "nothing was sent again");
     std::fs::remove_file(&path).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_authorizations_with_one_nonce_do_not_share_a_settlement() {
+    let world = World::start();
+    let facilitator = world.facilitator();
+    let mut elsewhere = option(1000);
+    elsewhere.pay_to = accounts()[8].address.into();
+    let nonce = random_nonce();
+    let signed = |option: &PriceOption| {
+        payment_with(option, world.payer.authorize(option, world.window(300), nonce).unwrap())
+    };
+    let (theirs, ours) = (signed(&elsewhere), signed(&option(1000)));
+    let (theirs, ours) = tokio::join!(facilitator.settle(&theirs), facilitator.settle(&ours));
+    assert!(theirs.is_ok() ^ ours.is_ok(), "{theirs:?} {ours:?}");
+    assert_eq!(ours.is_ok(), world.received() == 1000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn terms_that_a_payment_does_not_answer_are_refused_while_it_is_settled_for_others() {
+    let world = World::start();
+    let facilitator = world.facilitator();
+    let payment = world.payment(1000);
+    let mut other = payment.clone();
+    other.option.pay_to = accounts()[8].address.into();
+    let (settled, refused) = tokio::join!(facilitator.settle(&payment), facilitator.settle(&other));
+    settled.unwrap();
+    assert!(
+        matches!(&refused, Err(SettleError::Rejected { reason: RejectReason::WrongRecipient, .. })),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_too_slow_to_tell_its_head_within_a_second_still_confirms() {
+    let world = World::start();
+    let proxy = Proxy::start(world.chain.url()).await;
+    proxy.inject(|method| {
+        (method == "eth_getBlockByNumber").then_some(Fault::Late(Duration::from_millis(1300)))
+    });
+    let facilitator = facilitator_at(proxy.url()).confirmations(2).receipt_timeout(Duration::from_secs(10));
+    let payment = world.payment(1000);
+    let settling = tokio::spawn(async move { facilitator.settle(&payment).await });
+    until(|| world.received() == 1000).await;
+    world.chain.mine(1).unwrap();
+    settling.await.unwrap().unwrap();
+}
+
+/// The chain's present head, told for a while longer by a node that lags.
+fn old_head(world: &World) -> Fault {
+    let head = world.chain.rpc("eth_getBlockByNumber", json!(["latest", false])).unwrap();
+    Fault::Answer(head.to_string().leak())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_behind_the_block_that_paid_us_does_not_make_it_a_failure() {
+    let world = World::start();
+    let proxy = Proxy::start(world.chain.url()).await;
+    let facilitator = facilitator_at(proxy.url());
+    world.chain.set_automine(false).unwrap();
+    let payment = world.payment(500);
+    let ours = tokio::spawn(async move { facilitator.settle(&payment).await });
+    until(|| world.waiting() == 1).await;
+    bribe(&world);
+    let (old, healed) = (old_head(&world), Instant::now() + Duration::from_secs(4));
+    proxy.inject(move |method| (method == "eth_getBlockByNumber" && Instant::now() < healed).then_some(old));
+    world.chain.mine(1).unwrap();
+    ours.await.unwrap().unwrap();
+    assert_eq!((world.received(), world.gas_account_nonce()), (500, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_used_nonce_without_a_receipt_yet_is_no_failure() {
+    let world = World::start();
+    let proxy = Proxy::start(world.chain.url()).await;
+    let facilitator = facilitator_at(proxy.url());
+    let payment = world.payment(500);
+    let (old, healed) = (old_head(&world), Instant::now() + Duration::from_secs(9));
+    proxy.inject(move |method| match method {
+        "eth_sendRawTransaction" => Some(Fault::CutAfterForwarding),
+        _ if Instant::now() > healed => None,
+        "eth_getTransactionReceipt" => Some(Fault::Answer("null")),
+        "eth_getBlockByNumber" => Some(old),
+        _ => None,
+    });
+    settle(&facilitator, &payment).await;
+    assert_eq!((world.received(), world.gas_account_nonce()), (500, 1));
 }

@@ -93,6 +93,59 @@ async fn a_body_of_known_length_counts_as_delivered_with_its_last_byte() {
 }
 
 #[tokio::test]
+async fn a_stream_of_declared_length_counts_as_delivered_with_its_last_byte() {
+    // A file: its length is in the header alone, and HTTP/1 stops asking once it has so much.
+    for (declared, delivered) in [("7", true), ("9", false)] {
+        let facilitator = FakeFacilitator::new();
+        let service = behind(&facilitator, move |_| async move {
+            let response = Response::builder().header("content-length", declared);
+            response.body(Frames::stream(["abc", "defg"])).unwrap()
+        });
+        let header = payment(&service, "/paid", &TestPayer::new("alice")).await;
+        let response = service.clone().oneshot(paying("/paid", &header)).await.unwrap();
+        let mut body = response.into_body();
+        for _ in 0..2 {
+            assert!(body.frame().await.unwrap().is_ok());
+        }
+        if !delivered {
+            assert!(body.frame().await.is_none(), "ends short of what it declared");
+        }
+        drop(body);
+        settle_down().await;
+        let again = service.oneshot(paying("/paid", &header)).await.unwrap();
+        assert_eq!(again.status(), if delivered { 409 } else { 200 }, "{declared}");
+        assert_eq!(facilitator.transfers().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn empty_bodies_with_trailers_count_as_delivered() {
+    let facilitator = FakeFacilitator::new();
+    let service = behind(&facilitator, |_| async {
+        let trailers = http::HeaderMap::from_iter([(http::header::ETAG, "\"7\"".parse().unwrap())]);
+        Response::new(Frames::default().trailers(trailers).sized(0))
+    });
+    let header = payment(&service, "/paid", &TestPayer::new("alice")).await;
+    drop(service.clone().oneshot(paying("/paid", &header)).await.unwrap());
+    settle_down().await;
+    assert_eq!(service.oneshot(paying("/paid", &header)).await.unwrap().status(), 409);
+}
+
+#[tokio::test]
+async fn an_upgrade_is_not_kept_for_a_retry() {
+    let facilitator = FakeFacilitator::new();
+    let service = behind(&facilitator, |_| async {
+        Response::builder().status(101).header("upgrade", "websocket").body(Full::<Bytes>::default()).unwrap()
+    });
+    let header = payment(&service, "/paid", &TestPayer::new("alice")).await;
+    assert_eq!(service.clone().oneshot(paying("/paid", &header)).await.unwrap().status(), 101);
+    settle_down().await;
+    let again = service.oneshot(paying("/paid", &header)).await.unwrap();
+    assert_eq!(again.status(), 409);
+    assert_eq!(facilitator.transfers().len(), 1);
+}
+
+#[tokio::test]
 async fn bodies_that_are_not_sent_count_as_delivered() {
     for (method, status) in [("HEAD", 200), ("GET", 204), ("GET", 304), ("GET", 200)] {
         let facilitator = FakeFacilitator::new();

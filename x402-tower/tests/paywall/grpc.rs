@@ -40,3 +40,18 @@ async fn a_grpc_method_that_fails_at_once_charges_nobody() {
         assert_eq!(facilitator.transfers().len(), charged);
     }
 }
+
+#[tokio::test]
+async fn a_grpc_method_whose_trailers_are_there_and_tell_of_failure_charges_nobody() {
+    let facilitator = FakeFacilitator::new();
+    let service = behind(&facilitator, |_| async {
+        let trailers = http::HeaderMap::from_iter([("grpc-status".parse().unwrap(), "5".parse().unwrap())]);
+        Response::new(Frames::stream(["frame"]).trailers(trailers).sized(5))
+    });
+    let challenge = service.clone().oneshot(call()).await.unwrap();
+    let header = TestPayer::new("alice").pay_v2(challenge.headers()["payment-required"].as_bytes());
+    let response = service.oneshot(with(call(), "payment-signature", &header)).await.unwrap();
+    let body = http_body_util::BodyExt::collect(response.into_body()).await.unwrap();
+    assert_eq!(body.trailers().unwrap()["grpc-status"], "5");
+    assert_eq!(facilitator.settle_calls(), 0);
+}

@@ -176,6 +176,11 @@ async fn bodies_that_break_or_lie_about_their_length_are_500_and_free() {
         let header = payment(&service, "/paid", &alice).await;
         assert_eq!(service.oneshot(paying("/paid", &header)).await.unwrap().status(), 500);
     }
+    let declared = behind(&facilitator, |_| async {
+        Response::builder().header("content-length", "9").body(Frames::stream(["abc"]).sized(3)).unwrap()
+    });
+    let header = payment(&declared, "/paid", &alice).await;
+    assert_eq!(declared.oneshot(paying("/paid", &header)).await.unwrap().status(), 500);
     let service = behind(&facilitator, |_| async { Response::new(Frames::stream(["abc"]).fails().sized(7)) });
     let header = payment(&service, "/paid", &alice).await;
     assert_eq!(service.oneshot(paying("/paid", &header)).await.unwrap().status(), 500);
@@ -197,6 +202,30 @@ async fn trailers_of_a_collected_body_are_sent() {
 }
 
 #[tokio::test]
+async fn no_header_lets_a_shared_cache_keep_what_was_paid_for() {
+    let service = behind(&FakeFacilitator::new(), |_| async {
+        let mut response = ok("secret");
+        for name in ["cdn-cache-control", "surrogate-control", "x-accel-expires", "expires"] {
+            response.headers_mut().insert(name, "3600".parse().unwrap());
+        }
+        response.headers_mut().insert("cache-control", "public, max-age=3600".parse().unwrap());
+        response
+    });
+    let header = payment(&service, "/paid", &TestPayer::new("alice")).await;
+    for kept in [false, true] {
+        let response = service.clone().oneshot(paying("/paid", &header)).await.unwrap();
+        let headers = response.headers();
+        assert_eq!(headers.contains_key("idempotent-replayed"), kept);
+        assert_eq!(headers["cache-control"], "private, no-store");
+        for name in ["cdn-cache-control", "surrogate-control", "x-accel-expires"] {
+            assert!(!headers.contains_key(name), "{name}");
+        }
+        text(response).await;
+        crate::support::settle_down().await;
+    }
+}
+
+#[tokio::test]
 async fn the_inner_of_two_paywalls_lets_a_paid_request_pass() {
     let facilitator = FakeFacilitator::new();
     let inner =
@@ -207,6 +236,20 @@ async fn the_inner_of_two_paywalls_lets_a_paid_request_pass() {
     let response = service.oneshot(paying("/paid", &header)).await.unwrap();
     assert_eq!(text(response).await, "paid once");
     assert_eq!(facilitator.transfers().len(), 1);
+}
+
+#[tokio::test]
+async fn what_was_paid_for_at_a_lower_price_further_out_is_not_sold() {
+    for (inner, status, charged) in [("$0.02", 500, 0), ("$0.01", 200, 1), ("$0.005", 200, 1)] {
+        let facilitator = FakeFacilitator::new();
+        let outer = paywall(&facilitator);
+        let handler = service_fn(async |_| Ok::<_, std::convert::Infallible>(ok("dear")));
+        let service = outer.layer(outer.charge(inner).unwrap().layer(handler));
+        let header = payment(&service, "/paid", &TestPayer::new("alice")).await;
+        let response = service.oneshot(paying("/paid", &header)).await.unwrap();
+        assert_eq!(response.status(), status, "{inner}");
+        assert_eq!(facilitator.transfers().len(), charged);
+    }
 }
 
 #[tokio::test]
