@@ -5,7 +5,7 @@ use std::{env, error::Error, fmt, path::PathBuf};
 use x402_core::{
     Engine, EngineBuilder, SettleTiming, error::ConfigError, facilitator::HttpFacilitator, quote::QuoteKey,
 };
-use x402_evm::{EvmFacilitator, GasKey};
+use x402_evm::{EvmFacilitator, ExactEvm, GasKey};
 
 use crate::routes;
 
@@ -92,7 +92,8 @@ impl Config {
             Settler::Facilitator(url) => {
                 let facilitator =
                     HttpFacilitator::new(&url).map_err(|error| Mistake::new("FACILITATOR_URL", error))?;
-                let engine = build(builder.facilitator(facilitator))?;
+                // Signatures are checked here all the same: a facilitator's yes is not taken for one.
+                let engine = build(builder.facilitator(facilitator).scheme(ExactEvm::new()))?;
                 // One that comes up later than we do is no mistake.
                 if let Err(error) = engine.preflight().await {
                     tracing::warn!(%error, "facilitator not asked at start");
