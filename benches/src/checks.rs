@@ -59,8 +59,10 @@ impl Checks {
 
     /// Lets the checks and the recoveries race.
     pub fn race(&self) -> Race<'_> {
-        let recoveries =
-            Race::new().runner(NATIVE, || self.recovery.native()).runner(PURE, || self.recovery.pure());
+        let recoveries = Race::new()
+            .runner(NATIVE, || self.recovery.native())
+            .runner(PURE, || self.recovery.pure())
+            .runner(ANSWER, || self.engine.triage(&Head::unpaid()));
         self.iter().fold(recoveries, |race, (name, run)| race.runner(name, run))
     }
 
@@ -137,7 +139,9 @@ impl fmt::Debug for Recovery {
 pub const NATIVE: &str = "one recovery, libsecp256k1";
 /// The same in pure Rust.
 pub const PURE: &str = "one recovery, k256";
-/// A payment that is good but for its time: all of the check, and the 402 that refuses it.
+/// The 402 with which every check here ends.
+pub const ANSWER: &str = "the 402 alone";
+/// A payment that is good but for its time: all of the check, and its 402.
 pub const CHECKED: &str = "whole check and its 402";
 /// A payment of another amount.
 pub const WRONG_AMOUNT: &str = "wrong amount";

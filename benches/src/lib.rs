@@ -21,7 +21,9 @@ pub use self::{
         BARE, Cases, Counts, FREE_AROUND, FREE_LAYER, IDLE_LAYER, TRIAGE_FREE, TRIAGE_UNPAID, UNPAID_AROUND,
         UNPAID_LAYER,
     },
-    checks::{CHECKED, Checks, GARBAGE, MALFORMED, NATIVE, PURE, Recovery, WRONG_AMOUNT, WRONG_RECIPIENT},
+    checks::{
+        ANSWER, CHECKED, Checks, GARBAGE, MALFORMED, NATIVE, PURE, Recovery, WRONG_AMOUNT, WRONG_RECIPIENT,
+    },
     engines::{in_memory, stateless},
     head::Head,
     lookups::Lookups,

@@ -111,6 +111,15 @@ impl Standings {
         self.nanoseconds(name) / self.nanoseconds(other)
     }
 
+    /// What one runner takes beyond others together, in nanoseconds.
+    ///
+    /// # Panics
+    /// When one of them did not run.
+    #[must_use]
+    pub fn beyond(&self, name: &str, others: &[&str]) -> f64 {
+        self.nanoseconds(name) - others.iter().map(|other| self.nanoseconds(other)).sum::<f64>()
+    }
+
     /// All times as a table, with the ratios to one of the runners.
     ///
     /// # Panics

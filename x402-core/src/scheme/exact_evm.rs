@@ -97,7 +97,7 @@ impl ExactEvmStructure {
             PaymentKey::new(chain_id, token.as_bytes(), message.from.as_bytes(), &message.nonce),
             message.digest(),
             message.from.to_string(),
-            message.to.to_string(),
+            recipient(&message, option),
             AtomicAmount::new(message.value),
             saturating_seconds(message.valid_after),
             saturating_seconds(message.valid_before),
@@ -118,6 +118,14 @@ impl Scheme for ExactEvmStructure {
 
     fn prove(&self, _: &Authorization, _: &PriceOption) -> Result<Proof, RejectReason> {
         Ok(Proof::Unknown)
+    }
+}
+
+/// The recipient as the option writes it, if it is the same: its checksum need not be computed again.
+fn recipient(message: &Eip3009, option: &PriceOption) -> String {
+    match option.pay_to.parse() {
+        Ok(asked) if message.to == asked => option.pay_to.to_string(),
+        _ => message.to.to_string(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Payments and terms in either dialect.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{X402Version, scan, shape::Object, v1, v2};
@@ -23,11 +23,11 @@ impl PaymentPayload {
     /// [`Malformed`]: a limit, the version or the shape.
     pub fn from_json(json: &RawValue) -> Result<Self, Malformed> {
         let json = json.get();
-        scan::check(json)?;
-        let Object(envelope) = serde_json::from_str(json).map_err(|_| Malformed::NotAPayment)?;
-        let payment = match dialect(&envelope)? {
-            X402Version::V1 => serde_json::from_str(json).map(Self::V1),
-            X402Version::V2 => serde_json::from_str(json).map(Self::V2),
+        let payment = match scan::check(json)? {
+            Some("1") => serde_json::from_str(json).map(|Object(payment)| Self::V1(payment)),
+            Some("2") => serde_json::from_str(json).map(|Object(payment)| Self::V2(payment)),
+            _ if !json.starts_with('{') => return Err(Malformed::NotAPayment),
+            _ => return Err(Malformed::UnknownVersion),
         };
         payment.map_err(|_| Malformed::NotAPayment)
     }
@@ -80,21 +80,5 @@ impl PaymentRequirements {
             Self::V1(_) => X402Version::V1,
             Self::V2(_) => X402Version::V2,
         }
-    }
-}
-
-/// The one member to be read before the others have a meaning.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Envelope<'a> {
-    #[serde(borrow, default)]
-    x402_version: Option<&'a RawValue>,
-}
-
-fn dialect(envelope: &Envelope<'_>) -> Result<X402Version, Malformed> {
-    match envelope.x402_version.map(RawValue::get) {
-        Some("1") => Ok(X402Version::V1),
-        Some("2") => Ok(X402Version::V2),
-        _ => Err(Malformed::UnknownVersion),
     }
 }

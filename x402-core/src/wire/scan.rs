@@ -10,17 +10,19 @@ pub const MAX_DEPTH: usize = 16;
 /// How many members one object in a payment header may have.
 pub const MAX_MEMBERS: usize = 64;
 
-/// Checks the limits. `json` is known to be valid JSON; on any other text the answer means nothing, but
-/// there is one.
+/// Checks the limits, and gives the text of the value of `x402Version` where the outermost object has it: the one
+/// member to be read before the others have a meaning. `json` is known to be valid JSON; on any other text the answer
+/// means nothing, but there is one.
 ///
 /// The names of all objects that are open lie in one stack, and each depth remembers where its names
 /// begin: no recursion, and no allocation per object or name unless a name contains escapes.
-pub(super) fn check(json: &str) -> Result<(), Malformed> {
+pub(super) fn check(json: &str) -> Result<Option<&str>, Malformed> {
     let bytes = json.as_bytes();
     let mut names: Vec<Cow<'_, str>> = Vec::with_capacity(MAX_MEMBERS);
     let mut begins = [0; MAX_DEPTH];
     let mut depth = 0;
     let mut at = 0;
+    let mut version = None;
     while let Some(byte) = bytes.get(at) {
         at += 1;
         match byte {
@@ -38,6 +40,9 @@ pub(super) fn check(json: &str) -> Result<(), Malformed> {
                     let siblings = names.get(begins[depth.saturating_sub(1)]..).unwrap_or_default();
                     let name = name(json, at - 1, end)?;
                     add(siblings, &name)?;
+                    if depth == 1 && name == VERSION {
+                        version = json.get(end..).and_then(scalar);
+                    }
                     names.push(name);
                 }
                 at = end;
@@ -45,7 +50,13 @@ pub(super) fn check(json: &str) -> Result<(), Malformed> {
             _ => {}
         }
     }
-    Ok(())
+    Ok(version)
+}
+
+/// The value behind a colon, if it is a number or a word; of others what comes first.
+fn scalar(rest: &str) -> Option<&str> {
+    let value = rest.trim_start_matches(WHITE).strip_prefix(':')?.trim_start_matches(WHITE);
+    value.split(|character| matches!(character, ',' | '}') || WHITE.contains(&character)).next()
 }
 
 fn add(siblings: &[Cow<'_, str>], name: &str) -> Result<(), Malformed> {
@@ -77,7 +88,7 @@ fn string_end(bytes: &[u8], start: usize) -> usize {
 /// In valid JSON a string is the name of a member exactly if a colon follows it.
 fn is_followed_by_colon(bytes: &[u8], from: usize) -> bool {
     let rest = bytes.get(from..).unwrap_or_default();
-    rest.iter().find(|byte| !matches!(byte, b' ' | b'\n' | b'\r' | b'\t')) == Some(&b':')
+    rest.iter().find(|byte| !WHITE.contains(&char::from(**byte))) == Some(&b':')
 }
 
 /// The name between the quotes that `start..end` encloses, unescaped. A name that is no text (half of a
@@ -90,6 +101,9 @@ fn name(json: &str, start: usize, end: usize) -> Result<Cow<'_, str>, Malformed>
     quoted.get(1..quoted.len() - 1).map(Cow::Borrowed).ok_or(Malformed::NotJson)
 }
 
+const VERSION: &str = "x402Version";
+/// What may stand between the tokens of JSON.
+const WHITE: [char; 4] = [' ', '\n', '\r', '\t'];
 /// `serde_json` gives names of this form a meaning of its own: it would replace the object by the JSON
 /// in its string, past every check made here.
 const RESERVED: &str = "$serde_json::private::";
@@ -116,8 +130,8 @@ mod tests {
         for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("[{\"a\":", "}]")] {
             let per_round = open.matches(['[', '{']).count();
             let rounds = MAX_DEPTH / per_round;
-            assert_eq!(check(&nested(rounds - 1, open, close)), Ok(()));
-            assert_eq!(check(&nested(rounds, open, close)), Ok(()));
+            assert_eq!(check(&nested(rounds - 1, open, close)), Ok(None));
+            assert_eq!(check(&nested(rounds, open, close)), Ok(None));
             assert_eq!(check(&nested(rounds + 1, open, close)), Err(Malformed::TooDeep));
             assert_eq!(check(&open.repeat(100_000)), Err(Malformed::TooDeep));
         }
@@ -126,11 +140,11 @@ mod tests {
     #[test]
     fn members_of_one_object_are_limited() {
         let names = |count| (0..count).map(|index| format!("n{index}"));
-        assert_eq!(check(&object(names(MAX_MEMBERS - 1))), Ok(()));
-        assert_eq!(check(&object(names(MAX_MEMBERS))), Ok(()));
+        assert_eq!(check(&object(names(MAX_MEMBERS - 1))), Ok(None));
+        assert_eq!(check(&object(names(MAX_MEMBERS))), Ok(None));
         assert_eq!(check(&object(names(MAX_MEMBERS + 1))), Err(Malformed::TooManyMembers));
         let two = object(names(MAX_MEMBERS));
-        assert_eq!(check(&format!("[{two},{two}]")), Ok(()));
+        assert_eq!(check(&format!("[{two},{two}]")), Ok(None));
     }
 
     #[test]
@@ -162,8 +176,26 @@ mod tests {
             r#"{"a":1,"A":2,"a ":3}"#,
             r#"{"a":"x","b":"\"a\":"}"#,
         ] {
-            assert_eq!(check(once), Ok(()), "{once}");
+            assert_eq!(check(once), Ok(None), "{once}");
         }
+    }
+
+    #[test]
+    fn the_version_is_that_of_the_outermost_object() {
+        for (json, version) in [
+            (r#"{"x402Version":1}"#, Some("1")),
+            ("{\"a\":{\"x402Version\":1}, \"x402Version\" :\t2 ,\"b\":3}", Some("2")),
+            (r#"{"x402\u0056ersion":2}"#, Some("2")),
+            (r#"{"x402Version":"1"}"#, Some("\"1\"")),
+            (r#"{"x402Version":1.0}"#, Some("1.0")),
+            (r#"{"x402Version":[1]}"#, Some("[1]")),
+            (r#"{"x402version":1}"#, None),
+            (r#"{"a":{"x402Version":1}}"#, None),
+            (r#"[{"x402Version":1}]"#, None),
+        ] {
+            assert_eq!(check(json), Ok(version), "{json}");
+        }
+        assert_eq!(check(r#"["x402Version",1]"#), Ok(None));
     }
 
     #[test]
@@ -239,7 +271,7 @@ mod tests {
             let wanted = if tree.names_are_unique() { Ok(()) } else { Err(Malformed::DuplicateKey) };
             let text = tree.text();
             prop_assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok(), "{text}");
-            prop_assert_eq!(check(&text), wanted, "{}", text);
+            prop_assert_eq!(check(&text).map(|_| ()), wanted, "{}", text);
         }
 
         #[test]

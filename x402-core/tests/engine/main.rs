@@ -6,6 +6,7 @@ mod binding;
 mod contracts;
 mod dynamic;
 mod faults;
+mod headers;
 mod retries;
 mod settlement;
 mod simulation;

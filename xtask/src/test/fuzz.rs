@@ -3,7 +3,7 @@ use std::process::Command;
 use super::{Done, Failure, Tally};
 use crate::{BoxError, job, tools, workspace::root};
 
-/// Runs each target of `fuzz/` for ten seconds. libFuzzer needs a nightly toolchain; without one the property
+/// Runs each target of `fuzz/` for ten seconds, from its seeds and from what earlier runs found. libFuzzer needs a nightly toolchain; without one the property
 /// tests beside the code stand in for it.
 pub(super) fn run() -> Result<Done, Failure> {
     if !nightly_is_installed() {
@@ -11,9 +11,16 @@ pub(super) fn run() -> Result<Done, Failure> {
     }
     let list = job::capture(cargo_fuzz()?.arg("list"))?;
     for target in list.split_whitespace() {
+        let (found, seeds) = (format!("corpus/{target}"), format!("seeds/{target}"));
+        std::fs::create_dir_all(root().join("fuzz").join(&found))?;
         // No sanitizer: there is no unsafe code of ours to watch, and the build is shorter.
-        let arguments = ["run", "--sanitizer", "none", target, "--", "-max_total_time=10", "-verbosity=0"];
-        job::run(cargo_fuzz()?.args(arguments))?;
+        let target = ["run", "--sanitizer", "none", target, &found, &seeds];
+        job::run(cargo_fuzz()?.args(target).args([
+            "--",
+            "-max_total_time=10",
+            "-verbosity=0",
+            "-print_final_stats=1",
+        ]))?;
     }
     Ok(Done::Passed(Tally::default()))
 }

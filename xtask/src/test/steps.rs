@@ -31,6 +31,8 @@ pub(super) enum Step {
     Sizes,
     /// The crates can be packaged
     Package,
+    /// Allocations and times within their budgets, in an optimised build
+    Budgets,
     /// Ten seconds of each fuzz target
     Fuzz,
 }
@@ -55,6 +57,7 @@ impl Step {
             Self::Features => features::check(),
             Self::Sizes => sizes::check(),
             Self::Package => package(),
+            Self::Budgets => tallied(&mut cargo(BUDGETS)).map(Done::Passed),
             Self::Fuzz => fuzz::run(),
         }
     }
@@ -90,6 +93,8 @@ fn package() -> Result<Done, Failure> {
 }
 
 const END_TO_END: &str = "x402-tests";
+/// The profile of benchmarks, so that both are built once.
+const BUDGETS: [&str; 6] = ["test", "--profile", "bench", "--package", "x402-benches", "--tests"];
 const CLIPPY: [&str; 7] =
     ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
 const UNIT: [&str; 4] = ["--workspace", "--all-features", "--exclude", END_TO_END];
