@@ -84,9 +84,12 @@ impl<B: Body<Data = Bytes>> ResponseBody<B> {
 }
 
 impl Delivery {
-    /// Counts a frame; true once all was handed over. A body that ends short of its length never is.
+    /// Counts a frame; true once all was handed over. A body that ends short of its length never is; one of unknown
+    /// length ends with its trailers, after which a transport does not ask again.
     fn is_over(&mut self, frame: Option<&Frame<Bytes>>, ended: bool) -> bool {
-        let Some(remaining) = &mut self.remaining else { return ended || frame.is_none() };
+        let Some(remaining) = &mut self.remaining else {
+            return ended || frame.is_none_or(Frame::is_trailers);
+        };
         if let Some(data) = frame.and_then(Frame::data_ref) {
             *remaining = remaining.saturating_sub(data.len() as u64);
         }

@@ -90,10 +90,25 @@
 //!
 //! # gRPC
 //!
-//! A call with the content type `application/grpc` is refused in gRPC: status 200 with `grpc-status` and `grpc-message`,
-//! and the terms as metadata `payment-required`. Prices name the method's path, `"POST /package.Service/Method"`. A method
-//! that fails at once, with its status in the response's head or in trailers that are there already, charges nobody; one that streams is paid for when its
-//! stream starts.
+//! The layer goes on tonic's server:
+//!
+//! ```no_run
+//! # use tonic::{service::Routes, transport::Server};
+//! # use x402_tower::{Engine, Paywall};
+//! # async fn serve(engine: Engine, services: Routes) -> Result<(), tonic::transport::Error> {
+//! let server = Server::builder().layer(Paywall::from(engine)).add_routes(services);
+//! server.serve(([127, 0, 0, 1], 50051).into()).await
+//! # }
+//! ```
+//!
+//! Prices name the method's path, `"POST /package.Service/Method"`. A call with the content type `application/grpc` is
+//! refused in gRPC: status 200 with `grpc-status` (402 is `FAILED_PRECONDITION`) and `grpc-message`, and the terms as
+//! metadata `payment-required`. The payment comes as metadata `payment-signature`, and the receipt goes out in the initial
+//! metadata, `payment-response`.
+//!
+//! A method that fails at once, with its status in the response's head or in trailers that are there already, charges
+//! nobody; one that streams is paid for when its stream starts. The length of a message is not known before it was sent,
+//! so responses are not kept: a payment that comes again after its delivery is `ABORTED`, with the receipt it had.
 //!
 //! # Features
 //!

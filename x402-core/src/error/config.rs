@@ -5,7 +5,8 @@ use std::fmt;
 use super::BoxError;
 
 /// A mistake in the configuration: where it is, and what to do about it.
-#[derive(Debug)]
+///
+/// Its debug output is its text, since `main` prints that of an error it returns.
 pub struct ConfigError {
     at: String,
     problem: String,
@@ -36,6 +37,12 @@ impl ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.at, self.problem)
+    }
+}
+
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -99,11 +99,9 @@ impl Inner {
             let at = || format!("price of {} on {}", option.asset, option.network);
             let domain = Domain::of(option).map_err(|reason| ConfigError::new(at(), advice(&reason)))?;
             let checked = self.facts.check(&self.rpc, &domain).await;
-            checked.map_err(|error| ConfigError::new(at(), error.to_string()).with_source(error))?;
+            checked.map_err(|error| at_start(at(), error))?;
             let wanted = price::token(&option.network, &option.asset).map(|token| token.decimals);
-            let found = self.rpc.decimals(domain.token).await;
-            let found =
-                found.map_err(|error| ConfigError::new(at(), error.to_string()).with_source(error))?;
+            let found = self.rpc.decimals(domain.token).await.map_err(|error| at_start(at(), error))?;
             if let (Some(wanted), Some(found)) = (wanted, found)
                 && wanted != found
             {
@@ -113,8 +111,7 @@ impl Inner {
         }
         let account = self.sender.key().address();
         let at = || format!("gas account {account}");
-        let coins = self.rpc.coin_balance(account).await;
-        let coins = coins.map_err(|error| ConfigError::new(at(), error.to_string()).with_source(error))?;
+        let coins = self.rpc.coin_balance(account).await.map_err(|error| at_start(at(), error))?;
         if coins == U256::ZERO {
             return Err(ConfigError::new(at(), "holds no coins to pay gas with; send it some"));
         }
@@ -125,6 +122,17 @@ impl Inner {
     pub(super) async fn check_facts(&self, domain: &Domain<'_>) -> Result<(), Refusal> {
         Ok(self.facts.check(&self.rpc, domain).await?)
     }
+}
+
+/// What a fault of the chain means at start: one that has nothing to do with `at` is the node's.
+fn at_start(at: String, error: ChainError) -> ConfigError {
+    let config = match &error {
+        ChainError::Unreachable | ChainError::Lost(_) => {
+            ConfigError::new("rpc_url", format!("{error}; check the address, and that the node runs"))
+        }
+        _ => ConfigError::new(at, error.to_string()),
+    };
+    config.with_source(error)
 }
 
 fn advice(reason: &RejectReason) -> String {

@@ -15,9 +15,11 @@ pub(super) enum Step {
     Fmt,
     /// Lints, on everything
     Clippy,
-    /// Unit tests and examples in the documentation, of every crate
+    /// Tests of every crate but the end-to-end one
     Unit,
-    /// Documentation without warnings, and the README's examples
+    /// The examples in the documentation and in the README
+    Examples,
+    /// Documentation without warnings
     Docs,
     /// One list of stories through every adapter
     Scenarios,
@@ -43,10 +45,8 @@ impl Step {
             Self::Fmt => quiet(&mut cargo(["fmt", "--all", "--check"])),
             Self::Clippy => quiet(&mut cargo(CLIPPY)),
             Self::Unit => tests(&UNIT),
-            Self::Docs => {
-                job::run(cargo(DOCS).env("RUSTDOCFLAGS", "-D warnings"))?;
-                tests(&["--package", END_TO_END, "--all-features", "--doc"])
-            }
+            Self::Examples => tests(&EXAMPLES),
+            Self::Docs => quiet(cargo(DOCS).env("RUSTDOCFLAGS", "-D warnings")),
             Self::Scenarios => tests(&end_to_end("scenarios")),
             Self::E2e => tests(&end_to_end("e2e")),
             Self::Interop => {
@@ -97,5 +97,6 @@ const END_TO_END: &str = "x402-tests";
 const BUDGETS: [&str; 6] = ["test", "--profile", "bench", "--package", "x402-benches", "--tests"];
 const CLIPPY: [&str; 7] =
     ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
-const UNIT: [&str; 4] = ["--workspace", "--all-features", "--exclude", END_TO_END];
+const UNIT: [&str; 5] = ["--workspace", "--all-features", "--exclude", END_TO_END, "--tests"];
+const EXAMPLES: [&str; 3] = ["--workspace", "--all-features", "--doc"];
 const DOCS: [&str; 4] = ["doc", "--workspace", "--no-deps", "--all-features"];
