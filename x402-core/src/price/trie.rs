@@ -10,7 +10,7 @@ use super::pattern::Segment;
 /// A node: where the path goes on, and what ends here.
 #[derive(Debug)]
 pub(super) struct Node<T> {
-    literals: HashMap<Box<str>, Self, BuildHasherDefault<Fnv>>,
+    literals: HashMap<Box<str>, Self, BuildHasherDefault<TextHasher>>,
     param: Option<Box<Self>>,
     wildcard: Option<T>,
     here: Option<T>,
@@ -59,24 +59,24 @@ impl<T> Default for Node<T> {
     }
 }
 
-/// Hashes short texts fast (FNV-1a). Only the table's author writes keys, so nobody can make them collide.
-#[derive(Debug)]
-struct Fnv(u64);
+/// Hashes one short text fast, eight bytes at a time. Only the table's author writes keys, so nobody can make them
+/// collide.
+#[derive(Debug, Default)]
+struct TextHasher(u64);
 
-impl Hasher for Fnv {
+impl Hasher for TextHasher {
     fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        let (words, rest) = bytes.as_chunks::<8>();
+        let rest = rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
+        for word in words.iter().map(|word| u64::from_le_bytes(*word)).chain([rest]) {
+            self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         }
     }
 
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
+    /// The mark behind a text, which a key of one text does not need.
+    fn write_u8(&mut self, _: u8) {}
 
-impl Default for Fnv {
-    fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
+    fn finish(&self) -> u64 {
+        self.0 ^ (self.0 >> 32)
     }
 }
