@@ -23,11 +23,11 @@ fn eventually(mut race: impl FnMut() -> Standings, holds: impl Fn(&Standings) ->
 
 #[test]
 fn times_are_within_their_budgets() {
-    // A layer of a router has no promise of its own, only a limit.
     // One after the other: tests of one file run side by side and would disturb each other.
     let mut cases = Cases::new(&in_memory(prices()));
     let mut race = || cases.race().run(ROUNDS);
     eventually(&mut race, |times| times.ratio(FREE_AROUND, BARE) <= 1.1, BARE);
+    // A layer of a router has no promise of its own, only a limit.
     eventually(&mut race, |times| times.ratio(FREE_LAYER, IDLE_LAYER) <= 1.2, BARE);
     eventually(&mut race, |times| times.ratio(UNPAID_AROUND, BARE) <= 1.6, BARE);
     eventually(&mut race, |times| times.ratio(TRIAGE_FREE, TRIAGE_UNPAID) <= 0.1, BARE);
