@@ -1,12 +1,13 @@
 use x402_core::{Engine, order::MemoryStore, price::Prices, testing::FakeFacilitator};
 use x402_evm::ExactEvm;
 
-use crate::{CountingScheme, NoStore, prices};
+use crate::{CountingScheme, prices};
 
 /// An engine that checks signatures itself and remembers nothing: a good payment ends with a 503.
 #[must_use]
 pub fn stateless(scheme: CountingScheme) -> Engine {
-    let engine = Engine::builder(prices()).facilitator(facilitator()).scheme(scheme).store(NoStore);
+    let store = MemoryStore::builder().capacity(0).build();
+    let engine = Engine::builder(prices()).facilitator(facilitator()).scheme(scheme).store(store);
     engine.build().expect("the engine has no mistakes")
 }
 

@@ -12,7 +12,6 @@ mod lookups;
 mod payments;
 mod race;
 mod ready;
-mod store;
 mod tables;
 
 pub use self::{
@@ -30,6 +29,5 @@ pub use self::{
     payments::{CountingScheme, Payments},
     race::{Race, Standings},
     ready::ready,
-    store::NoStore,
     tables::{NETWORK, PAY_TO, prices, prices_with_rules},
 };

@@ -77,6 +77,7 @@ pub(crate) mod entropy;
 pub mod error;
 pub mod facilitator;
 pub mod head;
+mod hex;
 pub mod order;
 pub mod price;
 pub mod quote;

@@ -23,25 +23,23 @@ const TRANSFER: B256 = B256::new([
     0x2b, 0xa7, 0xf1, 0x63, 0xc4, 0xa1, 0x16, 0x28, 0xf5, 0x5a, 0x4d, 0xf5, 0x23, 0xb3, 0xef,
 ]);
 
-/// Whether these logs, of one successful transaction, show that `message` moved its value to its recipient.
-pub(crate) fn paid(logs: &[Log], token: EvmAddress, message: &Eip3009) -> bool {
-    let events: Vec<Event> = logs
+/// The log, of those of one successful transaction, that shows that `message` moved its value to its recipient.
+pub(crate) fn paid<'a>(logs: &'a [Log], token: EvmAddress, message: &Eip3009) -> Option<&'a Log> {
+    let events: Vec<(Event, &Log)> = logs
         .iter()
         .filter(|log| log.address() == at(token) && !log.removed)
-        .filter_map(Event::read)
+        .filter_map(|log| Some((Event::read(log)?, log)))
         .collect();
     let used = Event::Used { authorizer: address(message.from), nonce: B256::from(message.nonce) };
     let transfer =
         Event::Transfer { from: address(message.from), to: address(message.to), value: message.value };
     let is_use = |event: &Event| matches!(event, Event::Used { .. });
-    match events.iter().position(|event| *event == used) {
-        // Tokens that emit the transfer first can be told only where there is no other authorization.
-        Some(_) if events.iter().filter(|event| is_use(event)).count() == 1 => events.contains(&transfer),
-        Some(start) => {
-            events[start + 1..].iter().take_while(|event| !is_use(event)).any(|event| *event == transfer)
-        }
-        None => false,
-    }
+    let start = events.iter().position(|(event, _)| *event == used)?;
+    let alone = events.iter().filter(|(event, _)| is_use(event)).count() == 1;
+    // Tokens that emit the transfer first can be told only where there is no other authorization.
+    let from = if alone { 0 } else { start + 1 };
+    let its = events[from..].iter().take_while(|(event, _)| alone || !is_use(event));
+    its.clone().find(|(event, _)| *event == transfer).map(|(_, log)| *log)
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -142,25 +140,25 @@ mod tests {
                 false,
             ),
         ] {
-            assert_eq!(paid(&logs, TOKEN, &message(9)), expected, "{name}");
+            assert_eq!(paid(&logs, TOKEN, &message(9)).is_some(), expected, "{name}");
         }
     }
 
     #[test]
     fn one_transfer_never_pays_two_authorizations() {
         let one = [used(PAYER, 8), used(PAYER, 9), moved(PAYER, PAYEE, 1000)];
-        assert!(!paid(&one, TOKEN, &message(8)));
-        assert!(paid(&one, TOKEN, &message(9)));
+        assert!(paid(&one, TOKEN, &message(8)).is_none());
+        assert!(paid(&one, TOKEN, &message(9)).is_some());
         let two = [used(PAYER, 8), moved(PAYER, PAYEE, 1000), used(PAYER, 9), moved(PAYER, PAYEE, 1000)];
-        assert!(paid(&two, TOKEN, &message(8)) && paid(&two, TOKEN, &message(9)));
+        assert!(paid(&two, TOKEN, &message(8)).is_some() && paid(&two, TOKEN, &message(9)).is_some());
         let second_moved_nothing = [used(PAYER, 8), moved(PAYER, PAYEE, 1000), used(PAYER, 9)];
-        assert!(!paid(&second_moved_nothing, TOKEN, &message(9)));
+        assert!(paid(&second_moved_nothing, TOKEN, &message(9)).is_none());
     }
 
     #[test]
     fn logs_of_a_dropped_block_do_not_count() {
         let mut logs = [used(PAYER, 9), moved(PAYER, PAYEE, 1000)];
         logs[1].removed = true;
-        assert!(!paid(&logs, TOKEN, &message(9)));
+        assert!(paid(&logs, TOKEN, &message(9)).is_none());
     }
 }

@@ -11,11 +11,12 @@
 
 use std::time::Duration;
 
-use alloy_primitives::B256;
+use alloy_primitives::{B256, U256};
 use alloy_rpc_types_eth::Log;
 use x402_core::{
     error::{ConfigError, RejectReason},
-    facilitator::{BoxFuture, Evidence, Payment, Settlement, VerifyError, Witness},
+    facilitator::{BoxFuture, Evidence, Payment, Settlement, Transfer, VerifyError, Witness},
+    price::PriceOption,
     scheme::{Eip3009, EvmAddress},
     time::UnixSeconds,
 };
@@ -83,15 +84,18 @@ impl EvmWitness {
     }
 
     pub(crate) async fn finding(&self, payment: &Payment) -> Result<Finding, Refusal> {
-        let message = eip3009(&payment.authorization)?;
-        let domain = Domain::of(&payment.option)?;
+        self.look(&payment.option, eip3009(&payment.authorization)?).await
+    }
+
+    async fn look(&self, option: &PriceOption, message: &Eip3009) -> Result<Finding, Refusal> {
+        let domain = Domain::of(option)?;
         self.rpc.is_on(domain.chain_id).await?;
-        Ok(self.search(payment, message, domain.token).await?)
+        Ok(self.search(option, message, domain.token).await?)
     }
 
     async fn search(
         &self,
-        payment: &Payment,
+        option: &PriceOption,
         message: &Eip3009,
         token: EvmAddress,
     ) -> Result<Finding, ChainError> {
@@ -111,7 +115,7 @@ impl EvmWitness {
         };
         let receipt =
             self.rpc.receipt(transaction).await?.ok_or(ChainError::Lost("receipt is not there yet"))?;
-        Ok(match settled(&receipt, token, message, payment) {
+        Ok(match settled(&receipt, token, message, option) {
             Some(settlement) => Finding::Paid(settlement),
             None => Finding::SpentElsewhere,
         })
@@ -194,9 +198,10 @@ impl EvmWitness {
 }
 
 impl Witness for EvmWitness {
-    fn evidence<'a>(&'a self, payment: &'a Payment) -> BoxFuture<'a, Result<Evidence, VerifyError>> {
+    fn evidence<'a>(&'a self, transfer: &'a Transfer) -> BoxFuture<'a, Result<Evidence, VerifyError>> {
         Box::pin(async move {
-            Ok(match self.finding(payment).await? {
+            let message = unsigned(transfer).map_err(Refusal::Rejected)?;
+            Ok(match self.look(&transfer.option, &message).await? {
                 Finding::Paid(settlement) => Evidence::Settled(settlement),
                 Finding::SpentElsewhere => Evidence::Dead(RejectReason::NonceAlreadyUsed),
                 Finding::Expired { valid_before, block_time } => {
@@ -213,21 +218,35 @@ pub(crate) fn settled(
     receipt: &Receipt,
     token: EvmAddress,
     message: &Eip3009,
-    payment: &Payment,
+    option: &PriceOption,
 ) -> Option<Settlement> {
-    let ours =
-        payment.option.pay_to.parse() == Ok(message.to) && message.value == payment.option.amount.get();
-    (ours && receipt.succeeded() && logs::paid(&receipt.logs, token, message)).then(|| {
-        Settlement::new(
-            hex::prefixed(receipt.transaction_hash.as_slice()),
-            payment.option.network.clone(),
-            message.from.to_string(),
-            payment.option.amount,
-        )
+    let ours = option.pay_to.parse() == Ok(message.to) && message.value == option.amount.get();
+    let transfer = logs::paid(&receipt.logs, token, message).filter(|_| ours && receipt.succeeded())?;
+    let mut settlement = Settlement::new(
+        hex::prefixed(receipt.transaction_hash.as_slice()),
+        option.network.clone(),
+        message.from.to_string(),
+        option.amount,
+    );
+    (settlement.log_index, settlement.block) = (transfer.log_index, transfer.block_number);
+    Some(settlement)
+}
+
+/// What was signed, without the signature: enough to look for its use.
+fn unsigned(transfer: &Transfer) -> Result<Eip3009, RejectReason> {
+    let address = |text: &str| text.parse().map_err(|_| RejectReason::UnsupportedScheme);
+    Ok(Eip3009 {
+        from: address(&transfer.payer)?,
+        to: address(&transfer.option.pay_to)?,
+        value: transfer.option.amount.get(),
+        valid_after: U256::ZERO,
+        valid_before: U256::from(transfer.valid_before.get()),
+        nonce: transfer.nonce,
+        signature: Vec::new(),
     })
 }
 
-fn seconds(value: alloy_primitives::U256) -> UnixSeconds {
+fn seconds(value: U256) -> UnixSeconds {
     u64::try_from(value).map_or(UnixSeconds::MAX, UnixSeconds::new)
 }
 

@@ -173,7 +173,7 @@ impl Engine {
     /// The order of an authorization, if these very bytes were verified before.
     async fn known(&self, authorization: &Authorization) -> Result<Option<Order>, Box<Reply>> {
         let order = self.find(authorization).await?;
-        Ok(order.filter(|order| order.digest == authorization.digest))
+        Ok(order.filter(|order| order.digest == authorization.mark()))
     }
 
     async fn find(&self, authorization: &Authorization) -> Result<Option<Order>, Box<Reply>> {

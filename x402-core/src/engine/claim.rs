@@ -189,11 +189,14 @@ impl Engine {
         let settings = &self.shared.settings;
         let (id, owner) = halves(entropy::draw());
         OpenRequest {
-            id: OrderId::new(id),
+            id: OrderId::of(&authorization.key, id),
             key: authorization.key,
             payment_id: None,
             fingerprint: claim.attempt.fingerprint,
-            digest: authorization.digest,
+            digest: authorization.mark(),
+            nonce: authorization.nonce,
+            valid_before: authorization.valid_before,
+            provenance: None,
             terms: Arc::new(Terms::new(
                 Arc::clone(&claim.attempt.rule.pattern),
                 claim.payment.option.clone(),

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{Engine, claim::store_failed_as, hold::Hold};
 use crate::{
     error::{RejectReason, Unavailable},
-    facilitator::{Evidence, Payment, SettleError, Settlement, VerifyError},
+    facilitator::{Evidence, Payment, SettleError, Settlement, Transfer, VerifyError},
     order::{Event, Order},
     telemetry,
 };
@@ -129,7 +129,8 @@ impl Engine {
     /// What the chain says; `None` where nobody can be asked, or nobody answers in time.
     async fn evidence(&self, payment: &Payment) -> Option<Evidence> {
         let within = self.shared.settings.resolve_within.max(LEAST_TO_ANSWER);
-        let asked = timeout(within, self.shared.witness.as_ref()?.evidence(payment)).await;
+        let transfer = Transfer::from(payment);
+        let asked = timeout(within, self.shared.witness.as_ref()?.evidence(&transfer)).await;
         let silent = |_| Err(VerifyError::Unavailable("no answer in time".into()));
         match asked.unwrap_or_else(silent) {
             Ok(evidence) => Some(evidence),

@@ -18,7 +18,7 @@ pub use self::{
     error::{SettleError, VerifyError},
     payment::Payment,
     settlement::Settlement,
-    witness::{Evidence, Witness},
+    witness::{Evidence, Transfer, Witness},
 };
 use crate::{
     error::ConfigError,

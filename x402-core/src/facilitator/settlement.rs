@@ -1,12 +1,15 @@
 //! A settlement that happened.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     price::{AtomicAmount, NetworkId},
     wire::{X402Version, v2},
 };
 
 /// Money that has moved: the receipt's content.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Settlement {
     /// The transaction.
@@ -17,13 +20,19 @@ pub struct Settlement {
     pub payer: String,
     /// What moved to the recipient.
     pub amount: AtomicAmount,
+    /// Which log of its block tells of the transfer, where that is known: with the transaction it names the transfer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_index: Option<u64>,
+    /// The number of the transaction's block, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block: Option<u64>,
 }
 
 impl Settlement {
     /// A settlement.
     #[must_use]
     pub const fn new(transaction: String, network: NetworkId, payer: String, amount: AtomicAmount) -> Self {
-        Self { transaction, network, payer, amount }
+        Self { transaction, network, payer, amount, log_index: None, block: None }
     }
 
     /// The receipt sent to the client, in the dialect of its payment.

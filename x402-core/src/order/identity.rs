@@ -1,10 +1,11 @@
 //! Names of orders, holders, requests and payments.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, str::FromStr, sync::Arc};
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
-use crate::error::Malformed;
+use crate::{error::Malformed, hex, scheme::PaymentKey};
 
 macro_rules! random_name {
     ($(#[$doc:meta])* $name:ident) => {
@@ -32,6 +33,18 @@ macro_rules! random_name {
             }
         }
 
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                hex::serialize(&self.0, to)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                hex::deserialize(from).map(Self)
+            }
+        }
+
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, "{}({self})", stringify!($name))
@@ -41,9 +54,44 @@ macro_rules! random_name {
 }
 
 random_name! {
-    /// The public name of an order: says nothing about the payment and cannot be guessed.
+    /// The public name of an order: cannot be guessed, and says of the payment only in which of 64 parts of a store it is.
     OrderId
 }
+
+impl OrderId {
+    /// A name for the order of a payment, made of 16 random bytes.
+    #[must_use]
+    pub const fn of(key: &PaymentKey, mut random: [u8; 16]) -> Self {
+        random[0] = key.shard();
+        Self(random)
+    }
+
+    /// Which of 64 parts of a store the order belongs to.
+    #[must_use]
+    pub const fn shard(&self) -> u8 {
+        self.0[0]
+    }
+}
+
+impl FromStr for OrderId {
+    type Err = InvalidOrderId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidOrderId> {
+        hex::parse(text).map(Self).ok_or(InvalidOrderId)
+    }
+}
+
+/// A text that is not 32 lower-case hexadecimal digits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct InvalidOrderId;
+
+impl fmt::Display for InvalidOrderId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an order id has 32 lower-case hexadecimal digits")
+    }
+}
+
+impl std::error::Error for InvalidOrderId {}
 
 random_name! {
     /// Made before a claim is sent, so that a lost answer can be read back: the claim is ours if it bears this token.
@@ -51,8 +99,11 @@ random_name! {
 }
 
 /// Hash of what makes two requests the same: method, path and query, content type, content length.
-#[derive(Clone, Copy, Eq, Hash, PartialEq)]
-pub struct RequestFingerprint([u8; 32]);
+///
+/// Half of a SHA-256: only the payer could look for two requests that meet, and would get one response for both.
+#[derive(Clone, Copy, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct RequestFingerprint(#[serde(with = "hex")] [u8; 16]);
 
 impl RequestFingerprint {
     /// Hashes the parts, each with its length, so that no two different requests meet.
@@ -79,20 +130,24 @@ impl RequestFingerprint {
             hash.update(length.to_be_bytes());
             hash.update(part.unwrap_or_default());
         }
-        Self(hash.finalize().into())
+        Self(first_half(hash.finalize().into()))
     }
 
     /// A fingerprint that was stored.
     #[must_use]
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
     /// The fingerprint's bytes.
     #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
+    pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
+}
+
+pub(crate) fn first_half(digest: [u8; 32]) -> [u8; 16] {
+    *digest.first_chunk().expect("32 bytes have 16")
 }
 
 impl fmt::Debug for RequestFingerprint {
@@ -102,7 +157,8 @@ impl fmt::Debug for RequestFingerprint {
 }
 
 /// The payer's own name for a payment, unique per payer: 16 to 128 characters of `[A-Za-z0-9_-]`.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(transparent)]
 pub struct PaymentId(Arc<str>);
 
 impl PaymentId {

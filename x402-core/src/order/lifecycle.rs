@@ -8,11 +8,13 @@
 
 use std::{fmt, sync::Arc};
 
-use super::StoredResponse;
+use serde::{Deserialize, Serialize};
+
+use super::{KeptPayment, StoredResponse};
 use crate::facilitator::Settlement;
 
 /// Where an order stands: the money, the response, and how often the handler ran unpaid.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct OrderState {
     /// The money.
     pub payment: PaymentState,
@@ -20,10 +22,14 @@ pub struct OrderState {
     pub delivery: DeliveryState,
     /// Handler runs begun so far. Those that failed once it was paid for do not count.
     pub attempts: u8,
+    /// Whether its response goes out before it is settled.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deferred: bool,
 }
 
 /// How far the money has come.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum PaymentState {
     /// Claimed; the stateful checks have not answered.
@@ -46,7 +52,8 @@ pub enum PaymentState {
 }
 
 /// How far the response has come.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum DeliveryState {
     /// The handler has not run.
@@ -84,6 +91,14 @@ pub enum Event {
         /// The response, complete.
         response: Option<Arc<StoredResponse>>,
     },
+    /// The response goes out now, and a settlement is sent after it. Durable before a byte leaves, with what it takes
+    /// to settle.
+    SettleDeferred {
+        /// The response, if it is kept.
+        response: Option<Arc<StoredResponse>>,
+        /// The payment, kept until it is settled.
+        payment: Arc<KeptPayment>,
+    },
     /// The money moved.
     SettleOk {
         /// The receipt's content.
@@ -114,12 +129,15 @@ pub enum Event {
     Undelivered,
     /// The authorization ran out before anything was sent.
     Expired,
+    /// An operator was told that the order needs attention; the holder stops working on it.
+    Noticed,
     /// The holder stops working on the order; nothing else changes.
     Released,
 }
 
 impl Event {
-    /// Whether the holder lets go of the order with this event.
+    /// Whether the holder lets go of the order with this event, unless it is a deferred one
+    /// of which the other half is still to come: money, or response.
     #[must_use]
     pub const fn releases(&self) -> bool {
         matches!(
@@ -131,6 +149,7 @@ impl Event {
                 | Self::Delivered
                 | Self::Undelivered
                 | Self::Expired
+                | Self::Noticed
                 | Self::Released
         )
     }
@@ -138,15 +157,24 @@ impl Event {
     /// Whether something starts with this event that must not start twice: a run of the handler, a settlement.
     #[must_use]
     pub const fn begins(&self) -> bool {
-        matches!(self, Self::HandlerStarted | Self::SettleStarted { .. })
+        matches!(self, Self::HandlerStarted | Self::SettleStarted { .. } | Self::SettleDeferred { .. })
     }
 
     /// The response to be kept with this event.
     #[must_use]
     pub const fn response(&self) -> Option<&Arc<StoredResponse>> {
         match self {
-            Self::SettleStarted { response } => response.as_ref(),
+            Self::SettleStarted { response } | Self::SettleDeferred { response, .. } => response.as_ref(),
             Self::ResponseReady { response } => Some(response),
+            _ => None,
+        }
+    }
+
+    /// The payment to be kept with this event, until it is settled.
+    #[must_use]
+    pub const fn payment(&self) -> Option<&Arc<KeptPayment>> {
+        match self {
+            Self::SettleDeferred { payment, .. } => Some(payment),
             _ => None,
         }
     }
@@ -160,8 +188,8 @@ impl OrderState {
     pub fn next(self, event: &Event) -> Result<Self, IllegalEdge> {
         use DeliveryState as D;
         use PaymentState as P;
-        let Self { payment, delivery, attempts } = self;
-        let to = |payment, delivery| Ok(Self { payment, delivery, attempts });
+        let Self { payment, delivery, attempts, deferred } = self;
+        let to = |payment, delivery| Ok(Self { payment, delivery, attempts, deferred });
         match (event, payment) {
             (Event::VerifyOk, P::Verifying | P::Verified) => to(P::Verified, delivery),
             (Event::VerifyRejected { .. }, P::Verifying | P::Verified) => to(P::Rejected, delivery),
@@ -169,14 +197,14 @@ impl OrderState {
                 if !matches!(delivery, D::Executing | D::Delivered)
                     && attempts < if payment == P::Settled { MAX_PAID_RUNS } else { MAX_ATTEMPTS } =>
             {
-                Ok(Self { payment, delivery: D::Executing, attempts: attempts.saturating_add(1) })
+                Ok(Self { payment, delivery: D::Executing, attempts: attempts.saturating_add(1), deferred })
             }
             (Event::HandlerFailed, P::Verified) if delivery == D::Executing => {
                 to(unless_spent(payment, attempts), D::Errored)
             }
             // It gave the payer nothing, so it does not count.
             (Event::HandlerFailed, P::Settled) if delivery == D::Executing => {
-                Ok(Self { payment, delivery: D::Errored, attempts: attempts.saturating_sub(1) })
+                Ok(Self { payment, delivery: D::Errored, attempts: attempts.saturating_sub(1), deferred })
             }
             (Event::GivenUp, P::Verifying | P::Verified) => {
                 to(unless_spent(payment, attempts), lost(delivery))
@@ -184,18 +212,24 @@ impl OrderState {
             (Event::SettleStarted { response }, P::Verified) => {
                 to(P::Settling, if response.is_some() { D::Ready } else { delivery })
             }
+            (Event::SettleDeferred { response, .. }, P::Verified) if delivery == D::Executing => {
+                let delivery = if response.is_some() { D::Ready } else { delivery };
+                Ok(Self { payment: P::Settling, delivery, attempts, deferred: true })
+            }
             // The same authorization is sent again: its nonce makes that safe, the kept response stays.
             (Event::SettleStarted { response: None }, P::Unresolved) => to(P::Unresolved, delivery),
             (Event::SettleOk { .. }, P::Settling | P::Unresolved) => to(P::Settled, delivery),
             (Event::SettleFailed { .. }, P::Settling | P::Unresolved) => to(P::Failed, delivery),
             (Event::SettleUnclear { .. }, P::Settling | P::Unresolved) => to(P::Unresolved, delivery),
             (Event::ResponseReady { .. }, P::Settled) if delivery == D::Executing => to(payment, D::Ready),
-            (Event::Delivered, P::Settled) if matches!(delivery, D::Executing | D::Ready | D::Delivered) => {
+            (Event::Delivered, payment)
+                if self.may_deliver() && matches!(delivery, D::Executing | D::Ready | D::Delivered) =>
+            {
                 to(payment, D::Delivered)
             }
-            (Event::Undelivered, P::Settled) => to(payment, lost(delivery)),
+            (Event::Undelivered, payment) if self.may_deliver() => to(payment, lost(delivery)),
             (Event::Expired, P::Verifying | P::Verified) => to(P::Expired, delivery),
-            (Event::Released, _) => Ok(self),
+            (Event::Noticed | Event::Released, _) => Ok(self),
             _ => Err(IllegalEdge { from: self }),
         }
     }
@@ -208,7 +242,17 @@ impl OrderState {
             PaymentState::Verified => unless_spent(self.payment, self.attempts),
             other => other,
         };
-        Self { payment, delivery: lost(self.delivery), attempts: self.attempts }
+        Self { payment, delivery: lost(self.delivery), ..self }
+    }
+
+    /// Whether the response may be on its way: the money moved, or was to move later.
+    #[must_use]
+    pub const fn may_deliver(self) -> bool {
+        match self.payment {
+            PaymentState::Settled => true,
+            PaymentState::Settling | PaymentState::Unresolved | PaymentState::Failed => self.deferred,
+            _ => false,
+        }
     }
 }
 

@@ -5,32 +5,50 @@
 //! [`OrderState::next`], whether a presentation may take an order by [`opening`], and what an order that it may not
 //! take means by [`judge`]. All three are pure, so each is tested once as a table instead of once per back end.
 
+mod due;
 mod holding;
 mod identity;
 mod judge;
+mod kept_payment;
 mod lifecycle;
 #[cfg(feature = "memory")]
 mod memory;
 mod opening;
+mod page;
+mod provenance;
 mod response;
+mod status;
 mod store;
+mod transition;
 
 use std::{sync::Arc, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::identity::first_half;
 #[cfg(feature = "memory")]
 pub use self::memory::{MemoryStore, MemoryStoreBuilder};
 pub use self::{
-    identity::{OrderId, OwnerToken, PaymentId, RequestFingerprint},
+    due::{OWED_AFTER, Worker},
+    identity::{InvalidOrderId, OrderId, OwnerToken, PaymentId, RequestFingerprint},
     judge::{Presentation, Verdict, judge},
+    kept_payment::KeptPayment,
     lifecycle::{DeliveryState, Event, IllegalEdge, MAX_ATTEMPTS, MAX_PAID_RUNS, OrderState, PaymentState},
     opening::{OpenRequest, Opening, opening},
+    page::{Cursor, Filter, Page},
+    provenance::{Provenance, QuoteMark},
     response::StoredResponse,
-    store::{Lease, Opened, OrderStore, StoreError},
+    status::{Attention, OrderStatus, STUCK_AFTER},
+    store::{Deferred, Lease, Opened, OrderStore, StoreError},
+    transition::Transition,
 };
-use crate::{facilitator::Settlement, price::PriceOption, scheme::PaymentKey, time::UnixSeconds};
+use crate::{facilitator::Settlement, hex, price::PriceOption, scheme::PaymentKey, time::UnixSeconds};
 
 /// One payment: its identity, what it buys, and how far it has come.
-#[derive(Clone, Debug)]
+///
+/// As a document (serde) it has no signature, no body and no query string in it; stores keep it in that form.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Order {
     /// The order's public name.
@@ -41,12 +59,21 @@ pub struct Order {
     pub payment_id: Option<PaymentId>,
     /// The request it was first presented for.
     pub fingerprint: RequestFingerprint,
-    /// Hash of the signed message and signature that were verified.
-    pub digest: [u8; 32],
+    /// [Mark](crate::scheme::Authorization::mark) of the signed message and signature that were verified.
+    #[serde(with = "hex")]
+    pub digest: [u8; 16],
+    /// The authorization's nonce.
+    #[serde(with = "hex")]
+    pub nonce: [u8; 32],
+    /// The second from which on the authorization cannot be settled.
+    pub valid_before: UnixSeconds,
     /// What is bought, frozen.
     pub terms: Arc<Terms>,
-    /// Who pays.
+    /// Who pays, in the network's canonical text form.
     pub payer: Arc<str>,
+    /// Where it comes from, in stores that keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Arc<Provenance>>,
     /// How far it has come.
     pub state: OrderState,
     /// The settlement, once there is one.
@@ -59,6 +86,9 @@ pub struct Order {
     pub dead: bool,
     /// Whether a response was kept for it. It may have been forgotten since.
     pub response_kept: bool,
+    /// Whether an operator was told that it needs attention, as it is now.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub noticed: bool,
     /// Until when its present holder may work on it; `None` when nobody holds it.
     pub leased_until: Option<UnixSeconds>,
     /// Grows with every claim and take-over; a holder with a lower one was overtaken.
@@ -81,14 +111,18 @@ impl Order {
             payment_id: request.payment_id.clone(),
             fingerprint: request.fingerprint,
             digest: request.digest,
+            nonce: request.nonce,
+            valid_before: request.valid_before,
             terms: Arc::clone(&request.terms),
             payer: Arc::clone(&request.payer),
+            provenance: request.provenance.clone(),
             state: OrderState::default(),
             settlement: None,
             transaction: None,
             reason: None,
             dead: false,
             response_kept: false,
+            noticed: false,
             leased_until: Some(now.after(request.lease)),
             fence,
             created_at: now,
@@ -105,6 +139,7 @@ impl Order {
         self.leased_until = Some(now.after(request.lease));
         self.updated_at = now;
         self.keep_until = self.keep_until.max(request.keep_until);
+        self.noticed = false;
         self.keep_if_unclear(now);
     }
 
@@ -127,11 +162,12 @@ impl Order {
                 self.reason = Some(Arc::from(judge::HANDLER_ERROR));
             }
             // Begun again after an unclear outcome it comes without one; what was kept before stays.
-            Event::SettleStarted { response: Some(_) } | Event::ResponseReady { .. } => {
-                self.response_kept = true
-            }
+            Event::SettleStarted { response: Some(_) }
+            | Event::SettleDeferred { response: Some(_), .. }
+            | Event::ResponseReady { .. } => self.response_kept = true,
             Event::SettleOk { settlement } => {
                 self.settlement = Some(Arc::clone(settlement));
+                self.noticed = false;
                 self.keep_until = self.keep_until.max(now.after(ENTITLEMENT));
             }
             Event::SettleUnclear { transaction: sent @ Some(_) } => self.transaction.clone_from(sent),
@@ -142,15 +178,26 @@ impl Order {
                     self.transaction.clone_from(transaction);
                 }
             }
+            Event::Noticed => self.noticed = true,
             _ => {}
         }
-        if event.releases() {
+        let delivered = matches!(event, Event::Delivered | Event::Undelivered);
+        let half_done = delivered && self.owes_settlement();
+        // The other half of a deferred order was done before.
+        let whole = self.state.deferred && self.status() == OrderStatus::Completed;
+        if (event.releases() && !half_done) || whole {
             self.leased_until = None;
         }
-        if matches!(event, Event::SettleUnclear { .. } | Event::Released) {
+        if matches!(event, Event::SettleUnclear { .. } | Event::SettleDeferred { .. } | Event::Released) {
             self.keep_if_unclear(now);
         }
         Ok(())
+    }
+
+    /// Whether its response may be out and its money has yet to move: what was kept to settle it is still needed.
+    #[must_use]
+    pub const fn owes_settlement(&self) -> bool {
+        self.state.deferred && matches!(self.state.payment, PaymentState::Settling | PaymentState::Unresolved)
     }
 
     /// What may have been paid is remembered as long as what was: once it is forgotten its payer is asked to pay again.
@@ -174,7 +221,7 @@ impl Order {
 }
 
 /// What is bought, frozen when the payment is claimed. Shared by all orders of one price.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Terms {
     /// The pattern of the route: the bounded name used in logs and metrics.

@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{DeliveryState, Order, OrderId, OwnerToken, PaymentId, PaymentState, RequestFingerprint, Terms};
+use super::{
+    DeliveryState, Order, OrderId, OwnerToken, PaymentId, PaymentState, Provenance, RequestFingerprint, Terms,
+};
 use crate::{scheme::PaymentKey, time::UnixSeconds};
 
 /// A verified payment that asks for its order.
@@ -16,8 +18,14 @@ pub struct OpenRequest {
     pub payment_id: Option<PaymentId>,
     /// The request it is presented for.
     pub fingerprint: RequestFingerprint,
-    /// Hash of the signed message and signature.
-    pub digest: [u8; 32],
+    /// [Mark](crate::scheme::Authorization::mark) of the signed message and signature.
+    pub digest: [u8; 16],
+    /// The authorization's nonce.
+    pub nonce: [u8; 32],
+    /// The second from which on the authorization cannot be settled.
+    pub valid_before: UnixSeconds,
+    /// Where the order comes from, for stores that keep records.
+    pub provenance: Option<Arc<Provenance>>,
     /// What is bought.
     pub terms: Arc<Terms>,
     /// Who pays.
@@ -73,7 +81,7 @@ mod tests {
 
     fn left_as(payments: &Payments, payment: P, delivery: D, attempts: u8) -> (Order, OpenRequest) {
         let request = payments.request(0);
-        let state = OrderState { payment, delivery, attempts };
+        let state = OrderState { payment, delivery, attempts, deferred: false };
         let order = Order { state, leased_until: None, ..Order::opened(&request, 1, payments.now) };
         (order, request)
     }

@@ -2,7 +2,10 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{Event, IllegalEdge, OpenRequest, Order, OwnerToken, StoredResponse};
+use super::{
+    Cursor, Event, Filter, IllegalEdge, KeptPayment, OpenRequest, Order, OwnerToken, Page, StoredResponse,
+    Transition, Worker,
+};
 use crate::{error::BoxError, facilitator::BoxFuture, scheme::PaymentKey, time::UnixSeconds};
 
 /// Keeps orders. Each method is one atomic step; none is retried by the engine without reading back.
@@ -67,8 +70,154 @@ pub trait OrderStore: Send + Sync {
         key: &'a PaymentKey,
     ) -> BoxFuture<'a, Result<Option<Arc<StoredResponse>>, StoreError>>;
 
+    /// The payment kept for an order that [owes its settlement](Order::owes_settlement); `None` for every other one.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    fn payment<'a>(
+        &'a self,
+        key: &'a PaymentKey,
+    ) -> BoxFuture<'a, Result<Option<Arc<KeptPayment>>, StoreError>>;
+
+    /// Takes over up to `limit` orders that are [due](Order::due), each as [`Order::take_for`] does.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]; what was taken over before then lapses with its lease.
+    fn due<'a>(
+        &'a self,
+        worker: &'a Worker,
+        limit: usize,
+        now: UnixSeconds,
+    ) -> BoxFuture<'a, Result<Vec<(Lease, Order)>, StoreError>>;
+
+    /// How many orders [owe their settlement](Order::owes_settlement), of this payer and of all.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    fn deferred<'a>(&'a self, payer: &'a str) -> BoxFuture<'a, Result<Deferred, StoreError>>;
+
+    /// Orders the filter admits, newest first, at most `limit` of them, from where a page before ended.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    fn page<'a>(
+        &'a self,
+        filter: &'a Filter,
+        after: Option<Cursor>,
+        limit: usize,
+        now: UnixSeconds,
+    ) -> BoxFuture<'a, Result<Page, StoreError>>;
+
+    /// What happened to an order, oldest first; empty in a store that keeps no history.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    fn history<'a>(&'a self, key: &'a PaymentKey) -> BoxFuture<'a, Result<Vec<Transition>, StoreError>>;
+
+    /// Forgets what may be forgotten: responses whose time is over, and, in stores that are no permanent record,
+    /// orders. The worker calls it now and then.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    fn tidy(&self, now: UnixSeconds) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Whether the store answers.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], saying why not, without any secret.
+    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>>;
+
     /// Whether several instances may share it. One that is not shared cannot hold a quote key for many.
     fn is_shared(&self) -> bool;
+}
+
+impl<T: OrderStore + ?Sized> OrderStore for Arc<T> {
+    fn open<'a>(
+        &'a self,
+        request: &'a OpenRequest,
+        now: UnixSeconds,
+    ) -> BoxFuture<'a, Result<Opened, StoreError>> {
+        (**self).open(request, now)
+    }
+
+    fn advance<'a>(
+        &'a self,
+        lease: &'a Lease,
+        event: &'a Event,
+        now: UnixSeconds,
+    ) -> BoxFuture<'a, Result<Order, StoreError>> {
+        (**self).advance(lease, event, now)
+    }
+
+    fn renew<'a>(
+        &'a self,
+        lease: &'a Lease,
+        by: Duration,
+        now: UnixSeconds,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        (**self).renew(lease, by, now)
+    }
+
+    fn find<'a>(
+        &'a self,
+        key: &'a PaymentKey,
+        now: UnixSeconds,
+    ) -> BoxFuture<'a, Result<Option<Order>, StoreError>> {
+        (**self).find(key, now)
+    }
+
+    fn response<'a>(
+        &'a self,
+        key: &'a PaymentKey,
+    ) -> BoxFuture<'a, Result<Option<Arc<StoredResponse>>, StoreError>> {
+        (**self).response(key)
+    }
+
+    fn payment<'a>(
+        &'a self,
+        key: &'a PaymentKey,
+    ) -> BoxFuture<'a, Result<Option<Arc<KeptPayment>>, StoreError>> {
+        (**self).payment(key)
+    }
+
+    fn due<'a>(
+        &'a self,
+        worker: &'a Worker,
+        limit: usize,
+        now: UnixSeconds,
+    ) -> BoxFuture<'a, Result<Vec<(Lease, Order)>, StoreError>> {
+        (**self).due(worker, limit, now)
+    }
+
+    fn deferred<'a>(&'a self, payer: &'a str) -> BoxFuture<'a, Result<Deferred, StoreError>> {
+        (**self).deferred(payer)
+    }
+
+    fn page<'a>(
+        &'a self,
+        filter: &'a Filter,
+        after: Option<Cursor>,
+        limit: usize,
+        now: UnixSeconds,
+    ) -> BoxFuture<'a, Result<Page, StoreError>> {
+        (**self).page(filter, after, limit, now)
+    }
+
+    fn history<'a>(&'a self, key: &'a PaymentKey) -> BoxFuture<'a, Result<Vec<Transition>, StoreError>> {
+        (**self).history(key)
+    }
+
+    fn tidy(&self, now: UnixSeconds) -> BoxFuture<'_, Result<(), StoreError>> {
+        (**self).tidy(now)
+    }
+
+    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        (**self).ping()
+    }
+
+    fn is_shared(&self) -> bool {
+        (**self).is_shared()
+    }
 }
 
 /// The right to work on an order until it lapses or is released.
@@ -80,6 +229,15 @@ pub struct Lease {
     pub owner: OwnerToken,
     /// The order's fence when it was taken; a higher one there means that somebody else took over.
     pub fence: u64,
+}
+
+/// Orders whose response may be out and whose money has yet to move.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Deferred {
+    /// Of one payer.
+    pub of_payer: u64,
+    /// Of all payers.
+    pub in_total: u64,
 }
 
 /// What became of a request to open an order.
@@ -108,6 +266,8 @@ pub enum StoreError {
     Lapsed,
     /// The event cannot happen in the order's state.
     Illegal(IllegalEdge),
+    /// The transfer that is to settle this order has settled another one.
+    TransferTaken,
 }
 
 impl fmt::Display for StoreError {
@@ -118,6 +278,7 @@ impl fmt::Display for StoreError {
             Self::Overtaken => f.write_str("order was taken over by another holder"),
             Self::Lapsed => f.write_str("lease ran out before work was begun"),
             Self::Illegal(edge) => edge.fmt(f),
+            Self::TransferTaken => f.write_str("transfer has settled another order"),
         }
     }
 }

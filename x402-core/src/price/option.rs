@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{AtomicAmount, NetworkId, PriceError, known_network};
@@ -11,7 +12,8 @@ use crate::{
 };
 
 /// One way to pay: how much of which token, on which network, to whom.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct PriceOption {
     /// The scheme, `exact`.

@@ -1,5 +1,6 @@
 //! How tightly a payment is tied to the request it pays for.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -7,7 +8,8 @@ use super::{Quote, key::from_hex};
 use crate::wire::v2;
 
 /// What ties a payment to a request; later levels are stronger.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum BindingLevel {
     /// The signature covers network, token, recipient, amount and time; the first use claims the payment for one

@@ -46,6 +46,12 @@ impl Authorization {
     ) -> Self {
         Self { key, digest, payer, recipient, amount, valid_after, valid_before, nonce, message }
     }
+
+    /// The half of the digest that an order keeps.
+    #[must_use]
+    pub fn mark(&self) -> [u8; 16] {
+        crate::order::first_half(self.digest)
+    }
 }
 
 /// The message that was signed, by kind. Debug output leaves the signature out.

@@ -15,9 +15,11 @@ pub use self::answers::{EvidenceAnswer, SettleAnswer, VerifyAnswer};
 use super::FakeSignatures;
 use crate::{
     error::RejectReason,
-    facilitator::{BoxFuture, Evidence, Facilitator, Payment, SettleError, Settlement, VerifyError, Witness},
+    facilitator::{
+        BoxFuture, Evidence, Facilitator, Payment, SettleError, Settlement, Transfer, VerifyError, Witness,
+    },
     scheme::{PaymentKey, Proof, Scheme},
-    time::Clock,
+    time::{Clock, UnixSeconds},
     wire::{X402Version, facilitator::SupportedKind},
 };
 
@@ -242,11 +244,11 @@ impl Facilitator for FakeFacilitator {
 }
 
 impl Witness for FakeFacilitator {
-    fn evidence<'a>(&'a self, payment: &'a Payment) -> BoxFuture<'a, Result<Evidence, VerifyError>> {
+    fn evidence<'a>(&'a self, transfer: &'a Transfer) -> BoxFuture<'a, Result<Evidence, VerifyError>> {
         Box::pin(async move {
             let mut state = self.state();
             match state.evidence.take() {
-                EvidenceAnswer::Honest => Ok(state.evidence(payment)),
+                EvidenceAnswer::Honest => Ok(state.evidence(transfer)),
                 EvidenceAnswer::Unavailable => Err(VerifyError::Unavailable(DOWN.into())),
             }
         })
@@ -292,15 +294,15 @@ impl State {
         Ok(settlement)
     }
 
-    fn evidence(&self, payment: &Payment) -> Evidence {
-        let key = &payment.authorization.key;
+    fn evidence(&self, transfer: &Transfer) -> Evidence {
+        let key = &transfer.key;
         if let Some(settlement) = self.settled.get(key) {
             return Evidence::Settled(settlement.clone());
         }
         if self.spent.contains(key) {
             return Evidence::Dead(RejectReason::NonceAlreadyUsed);
         }
-        self.check_window(payment).map_or_else(Evidence::Dead, |()| Evidence::StillPossible)
+        self.check_window(transfer.valid_before).map_or_else(Evidence::Dead, |()| Evidence::StillPossible)
     }
 
     fn check(&self, payment: &Payment) -> Result<(), RejectReason> {
@@ -309,11 +311,10 @@ impl State {
         {
             return Err(RejectReason::WrongSignature);
         }
-        self.check_window(payment)
+        self.check_window(payment.authorization.valid_before)
     }
 
-    fn check_window(&self, payment: &Payment) -> Result<(), RejectReason> {
-        let valid_before = payment.authorization.valid_before;
+    fn check_window(&self, valid_before: UnixSeconds) -> Result<(), RejectReason> {
         match self.clock.as_ref().map(|clock| clock.now()) {
             Some(now) if now >= valid_before => Err(RejectReason::Expired { valid_before, now }),
             _ => Ok(()),

@@ -11,7 +11,7 @@ use std::{
 use x402_core::{
     Admission, Engine, EngineBuilder, Outcome, SettleTiming, Triage,
     error::RejectReason,
-    facilitator::{BoxFuture, Evidence, Payment, VerifyError, Witness},
+    facilitator::{BoxFuture, Evidence, Transfer, VerifyError, Witness},
     order::MAX_PAID_RUNS,
     price::{Price, PriceOption, PriceRule, Prices},
     testing::{EvidenceAnswer, FakeClock, FakeFacilitator, SettleAnswer, VerifyAnswer},
@@ -395,7 +395,7 @@ pub(crate) async fn leave_after<F: Future>(polls: usize, future: F) -> Option<F:
 struct Silent;
 
 impl Witness for Silent {
-    fn evidence<'a>(&'a self, _: &'a Payment) -> BoxFuture<'a, Result<Evidence, VerifyError>> {
+    fn evidence<'a>(&'a self, _: &'a Transfer) -> BoxFuture<'a, Result<Evidence, VerifyError>> {
         Box::pin(std::future::pending())
     }
 }

@@ -11,7 +11,10 @@ use std::{
 
 use x402_core::{
     facilitator::BoxFuture,
-    order::{Event, Lease, MemoryStore, OpenRequest, Opened, Order, OrderStore, StoreError, StoredResponse},
+    order::{
+        Cursor, Deferred, Event, Filter, KeptPayment, Lease, MemoryStore, OpenRequest, Opened, Order,
+        OrderStore, Page, StoreError, StoredResponse, Transition, Worker,
+    },
     scheme::PaymentKey,
     time::UnixSeconds,
 };
@@ -24,6 +27,8 @@ pub(crate) enum Step {
     Renew,
     Find,
     Response,
+    Due,
+    Ping,
 }
 
 /// What goes wrong with one step.
@@ -128,6 +133,48 @@ impl OrderStore for FaultyStore {
                 Fault::None => self.inner.response(key).await,
             }
         })
+    }
+
+    fn payment<'a>(
+        &'a self,
+        key: &'a PaymentKey,
+    ) -> BoxFuture<'a, Result<Option<Arc<KeptPayment>>, StoreError>> {
+        self.inner.payment(key)
+    }
+
+    fn due<'a>(
+        &'a self,
+        worker: &'a Worker,
+        limit: usize,
+        now: UnixSeconds,
+    ) -> BoxFuture<'a, Result<Vec<(Lease, Order)>, StoreError>> {
+        self.step(Step::Due, self.inner.due(worker, limit, now))
+    }
+
+    fn deferred<'a>(&'a self, payer: &'a str) -> BoxFuture<'a, Result<Deferred, StoreError>> {
+        self.inner.deferred(payer)
+    }
+
+    fn page<'a>(
+        &'a self,
+        filter: &'a Filter,
+        after: Option<Cursor>,
+        limit: usize,
+        now: UnixSeconds,
+    ) -> BoxFuture<'a, Result<Page, StoreError>> {
+        self.inner.page(filter, after, limit, now)
+    }
+
+    fn history<'a>(&'a self, key: &'a PaymentKey) -> BoxFuture<'a, Result<Vec<Transition>, StoreError>> {
+        self.inner.history(key)
+    }
+
+    fn tidy(&self, now: UnixSeconds) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.inner.tidy(now)
+    }
+
+    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.step(Step::Ping, self.inner.ping())
     }
 
     fn is_shared(&self) -> bool {

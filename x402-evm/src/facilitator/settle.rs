@@ -154,7 +154,8 @@ impl Inner {
 
     /// What a mined transaction means: the token's `Transfer` and nothing else is payment.
     async fn judge(&self, payment: &Payment, prepared: &Prepared<'_>, receipt: Receipt) -> Outcome {
-        if let Some(settlement) = settled(&receipt, prepared.domain.token, prepared.message, payment) {
+        if let Some(settlement) = settled(&receipt, prepared.domain.token, prepared.message, &payment.option)
+        {
             return Outcome::Settled(settlement);
         }
         let transaction = Some(receipt.transaction_hash);

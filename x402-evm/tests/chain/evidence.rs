@@ -7,7 +7,7 @@ use serde_json::json;
 use sha3::{Digest, Keccak256};
 use x402_core::{
     error::RejectReason,
-    facilitator::{Evidence, Facilitator, Payment, Witness},
+    facilitator::{Evidence, Facilitator, Payment, Transfer, Witness},
     scheme::SignedMessage,
 };
 use x402_evm::{Domain, EvmFacilitator, EvmWitness, signing_digest};
@@ -83,21 +83,21 @@ async fn an_unused_authorization_is_open_until_the_chain_is_past_its_end() {
     let world = World::start();
     let payment = world.payment_in(&option(1000), world.window(100));
     let witness = witness(&world);
-    assert!(matches!(witness.evidence(&payment).await.unwrap(), Evidence::StillPossible));
+    assert!(matches!(witness.evidence(&Transfer::from(&payment)).await.unwrap(), Evidence::StillPossible));
     world.chain.advance_time(110).unwrap();
     assert!(
-        matches!(witness.evidence(&payment).await.unwrap(), Evidence::StillPossible),
+        matches!(witness.evidence(&Transfer::from(&payment)).await.unwrap(), Evidence::StillPossible),
         "a reorganisation may come"
     );
     world.chain.advance_time(30).unwrap();
-    let evidence = witness.evidence(&payment).await.unwrap();
+    let evidence = witness.evidence(&Transfer::from(&payment)).await.unwrap();
     assert!(matches!(&evidence, Evidence::Dead(reason) if reason.is_dead()), "{evidence:?}");
     // With confirmations it is the confirmed block's time that counts.
     let careful = EvmWitness::new(world.chain.url()).unwrap().confirmations(3);
-    assert!(matches!(careful.evidence(&payment).await.unwrap(), Evidence::StillPossible));
+    assert!(matches!(careful.evidence(&Transfer::from(&payment)).await.unwrap(), Evidence::StillPossible));
     world.chain.mine(2).unwrap();
     assert!(matches!(
-        careful.evidence(&payment).await.unwrap(),
+        careful.evidence(&Transfer::from(&payment)).await.unwrap(),
         Evidence::Dead(RejectReason::Expired { .. })
     ));
 }
@@ -108,13 +108,13 @@ async fn a_settlement_is_found_long_after_and_far_back() {
     let payment = world.payment(1000);
     let settlement = settle(&world.facilitator(), &payment).await;
     let found = |evidence| matches!(evidence, Evidence::Settled(same) if same == settlement);
-    assert!(found(witness(&world).evidence(&payment).await.unwrap()));
+    assert!(found(witness(&world).evidence(&Transfer::from(&payment)).await.unwrap()));
     let mine = || (0..10).for_each(|_| world.chain.mine(250).unwrap());
     mine();
-    assert!(found(witness(&world).evidence(&payment).await.unwrap()), "2 500 blocks back");
+    assert!(found(witness(&world).evidence(&Transfer::from(&payment)).await.unwrap()), "2 500 blocks back");
     world.chain.advance_time(90 * 24 * 3600).unwrap();
     mine();
-    assert!(found(witness(&world).evidence(&payment).await.unwrap()), "90 days later");
+    assert!(found(witness(&world).evidence(&Transfer::from(&payment)).await.unwrap()), "90 days later");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,7 +140,7 @@ async fn equal_payments_in_one_transaction_are_told_apart() {
     );
     let hash = world.transact(accounts()[6].address, MULTICALL, &data);
     for payment in [&one, &two] {
-        let evidence = witness(&world).evidence(payment).await.unwrap();
+        let evidence = witness(&world).evidence(&Transfer::from(payment)).await.unwrap();
         assert!(matches!(&evidence, Evidence::Settled(found) if found.transaction == hash), "{evidence:?}");
     }
     assert_eq!(world.received(), 2000);
@@ -154,7 +154,7 @@ async fn an_authorization_that_paid_somebody_else_is_dead_for_us() {
     // The same authorization under terms it does not answer: another recipient, another amount.
     let mut ours = payment.clone();
     ours.option.pay_to = accounts()[8].address.into();
-    let evidence = witness(&world).evidence(&ours).await.unwrap();
+    let evidence = witness(&world).evidence(&Transfer::from(&ours)).await.unwrap();
     assert!(matches!(evidence, Evidence::Dead(RejectReason::NonceAlreadyUsed)), "{evidence:?}");
 }
 
@@ -162,9 +162,11 @@ async fn an_authorization_that_paid_somebody_else_is_dead_for_us() {
 async fn a_chain_that_does_not_answer_is_no_evidence() {
     let world = World::start();
     let payment = world.payment(1000);
-    assert!(EvmWitness::new("http://127.0.0.1:9").unwrap().evidence(&payment).await.is_err());
+    assert!(
+        EvmWitness::new("http://127.0.0.1:9").unwrap().evidence(&Transfer::from(&payment)).await.is_err()
+    );
     world.chain.rpc("anvil_setChainId", json!([1])).unwrap();
-    assert!(witness(&world).evidence(&payment).await.is_err(), "another chain");
+    assert!(witness(&world).evidence(&Transfer::from(&payment)).await.is_err(), "another chain");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -175,7 +177,7 @@ async fn authorizations_for_a_day_are_found_where_the_lookback_is_as_long() {
     (0..10).for_each(|_| world.chain.mine(250).unwrap());
     let evidence = |facilitator: EvmFacilitator| {
         let payment = payment.clone();
-        async move { facilitator.witness().unwrap().evidence(&payment).await }
+        async move { facilitator.witness().unwrap().evidence(&Transfer::from(&payment)).await }
     };
     assert!(evidence(world.facilitator()).await.is_err(), "not found, which proves nothing");
     let patient = world.facilitator().lookback(Duration::from_secs(25 * 3600));

@@ -6,7 +6,7 @@ use devchain::accounts;
 use serde_json::json;
 use x402_core::{
     error::RejectReason,
-    facilitator::{Evidence, Facilitator, Payment, SettleError},
+    facilitator::{Evidence, Facilitator, Payment, SettleError, Transfer},
     price::PriceOption,
 };
 use x402_evm::{EvmFacilitator, FileJournal, random_nonce};
@@ -80,11 +80,11 @@ async fn confirmations_are_waited_for() {
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert!(!settling.is_finished());
     let witness = facilitator.witness().unwrap();
-    assert!(matches!(witness.evidence(&payment).await.unwrap(), Evidence::StillPossible));
+    assert!(matches!(witness.evidence(&Transfer::from(&payment)).await.unwrap(), Evidence::StillPossible));
     world.chain.mine(2).unwrap();
     let settlement = settling.await.unwrap();
     assert!(
-        matches!(witness.evidence(&payment).await.unwrap(), Evidence::Settled(same) if same == settlement)
+        matches!(witness.evidence(&Transfer::from(&payment)).await.unwrap(), Evidence::Settled(same) if same == settlement)
     );
 }
 
@@ -160,7 +160,8 @@ async fn a_lost_answer_is_unresolved_and_the_witness_knows() {
         panic!("not unresolved")
     };
     let witness = x402_evm::EvmWitness::new(world.chain.url()).unwrap();
-    let evidence = x402_core::facilitator::Witness::evidence(&witness, &payment).await.unwrap();
+    let evidence =
+        x402_core::facilitator::Witness::evidence(&witness, &Transfer::from(&payment)).await.unwrap();
     assert!(matches!(evidence, Evidence::Settled(settlement) if settlement.transaction == hash));
     proxy.heal();
     assert_eq!(settle(&facilitator, &payment).await.transaction, hash);
@@ -223,7 +224,7 @@ async fn a_cancelled_authorization_is_refused_and_dead() {
     facilitator.verify(&payment).await.unwrap();
     crate::evidence::cancel(&world, &payment);
     assert_eq!(settle_refusal(&facilitator, &payment).await, (RejectReason::NonceAlreadyUsed, false));
-    let evidence = facilitator.witness().unwrap().evidence(&payment).await.unwrap();
+    let evidence = facilitator.witness().unwrap().evidence(&Transfer::from(&payment)).await.unwrap();
     assert!(matches!(evidence, Evidence::Dead(RejectReason::NonceAlreadyUsed)), "{evidence:?}");
     assert_eq!(world.gas_account_nonce(), 0);
 }

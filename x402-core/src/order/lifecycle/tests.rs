@@ -87,13 +87,13 @@ fn expected(name: &str, from: OrderState) -> Option<OrderState> {
         "handler failed" if from.payment == P::Settled => from.attempts - 1,
         _ => from.attempts,
     };
-    Some(OrderState { payment, delivery, attempts })
+    Some(OrderState { payment, delivery, attempts, deferred: false })
 }
 
 #[test]
 fn every_state_takes_the_events_of_the_table_and_no_others() {
     for (payment, delivery) in PAYMENTS.into_iter().flat_map(|p| DELIVERIES.map(|d| (p, d))) {
-        let from = OrderState { payment, delivery, attempts: 1 };
+        let from = OrderState { payment, delivery, attempts: 1, deferred: false };
         for (name, event) in events() {
             let wanted = expected(name, from).ok_or(IllegalEdge { from });
             assert_eq!(from.next(&event), wanted, "{name} in {payment:?}/{delivery:?}");
@@ -103,7 +103,8 @@ fn every_state_takes_the_events_of_the_table_and_no_others() {
 
 #[test]
 fn the_last_run_that_fails_unpaid_ends_the_order() {
-    let running = OrderState { payment: P::Verified, delivery: D::Executing, attempts: MAX_ATTEMPTS };
+    let running =
+        OrderState { payment: P::Verified, delivery: D::Executing, attempts: MAX_ATTEMPTS, deferred: false };
     for event in [Event::HandlerFailed, Event::GivenUp] {
         let after = running.next(&event).unwrap();
         assert_eq!((after.payment, after.delivery), (P::Failed, D::Errored), "{event:?}");
@@ -116,7 +117,8 @@ fn the_last_run_that_fails_unpaid_ends_the_order() {
 
 #[test]
 fn a_paid_handler_may_run_until_it_succeeds() {
-    let mut state = OrderState { payment: P::Settled, delivery: D::Errored, attempts: MAX_ATTEMPTS };
+    let mut state =
+        OrderState { payment: P::Settled, delivery: D::Errored, attempts: MAX_ATTEMPTS, deferred: false };
     for _ in 0..300 {
         state = state.next(&Event::HandlerStarted).unwrap().next(&Event::HandlerFailed).unwrap();
     }
@@ -145,7 +147,7 @@ fn an_order_whose_holder_vanished_keeps_what_was_kept() {
         (P::Settled, D::Ready, (P::Settled, D::Ready)),
         (P::Settled, D::Delivered, (P::Settled, D::Delivered)),
     ] {
-        let after = OrderState { payment, delivery, attempts: 1 }.abandoned();
+        let after = OrderState { payment, delivery, attempts: 1, deferred: false }.abandoned();
         assert_eq!((after.payment, after.delivery), left, "{payment:?}/{delivery:?}");
     }
 }

@@ -22,6 +22,7 @@ mod terms;
 mod tests;
 
 use std::{
+    collections::HashMap,
     fmt,
     hash::{BuildHasher, RandomState},
     sync::{
@@ -39,8 +40,8 @@ use self::{
     shard::{Forgotten, Shard},
 };
 use super::{
-    Event, Lease, OpenRequest, Opened, Opening, Order, OrderStore, PaymentState, StoreError, StoredResponse,
-    opening,
+    Cursor, Deferred, Event, Filter, KeptPayment, Lease, OpenRequest, Opened, Opening, Order, OrderStore,
+    Page, PaymentState, StoreError, StoredResponse, Transition, Worker, opening,
 };
 use crate::{facilitator::BoxFuture, scheme::PaymentKey, time::UnixSeconds};
 
@@ -65,6 +66,8 @@ struct Inner {
     shards: Vec<Mutex<Shard>>,
     identifiers: Identifiers,
     responses: Cache<PaymentKey, Arc<StoredResponse>>,
+    /// Of orders that owe their settlement.
+    payments: Mutex<HashMap<PaymentKey, Arc<KeptPayment>>>,
     orders: AtomicUsize,
     capacity: usize,
 }
@@ -94,6 +97,7 @@ impl MemoryStore {
             shards: (0..SHARDS).map(|shard| Mutex::new(Shard::new(seeds.hash_one(shard)))).collect(),
             identifiers: Identifiers::new(SHARDS),
             responses,
+            payments: Mutex::default(),
             orders: AtomicUsize::new(0),
             capacity: limits.capacity,
         };
@@ -166,6 +170,52 @@ impl OrderStore for MemoryStore {
         key: &'a PaymentKey,
     ) -> BoxFuture<'a, Result<Option<Arc<StoredResponse>>, StoreError>> {
         Box::pin(async move { Ok(self.inner.responses.get(key)) })
+    }
+
+    fn payment<'a>(
+        &'a self,
+        key: &'a PaymentKey,
+    ) -> BoxFuture<'a, Result<Option<Arc<KeptPayment>>, StoreError>> {
+        Box::pin(async move { Ok(lock(&self.inner.payments)?.get(key).cloned()) })
+    }
+
+    fn due<'a>(
+        &'a self,
+        worker: &'a Worker,
+        limit: usize,
+        now: UnixSeconds,
+    ) -> BoxFuture<'a, Result<Vec<(Lease, Order)>, StoreError>> {
+        Box::pin(async move { self.inner.due(worker, limit, now) })
+    }
+
+    fn deferred<'a>(&'a self, payer: &'a str) -> BoxFuture<'a, Result<Deferred, StoreError>> {
+        Box::pin(async move { self.inner.deferred(payer) })
+    }
+
+    fn page<'a>(
+        &'a self,
+        filter: &'a Filter,
+        after: Option<Cursor>,
+        limit: usize,
+        now: UnixSeconds,
+    ) -> BoxFuture<'a, Result<Page, StoreError>> {
+        Box::pin(async move { self.inner.page(filter, after, limit, now) })
+    }
+
+    fn history<'a>(&'a self, _: &'a PaymentKey) -> BoxFuture<'a, Result<Vec<Transition>, StoreError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn tidy(&self, now: UnixSeconds) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.expire(now);
+            self.inner.responses.run_pending_tasks();
+            Ok(())
+        })
+    }
+
+    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async { Ok(()) })
     }
 
     fn is_shared(&self) -> bool {
@@ -249,12 +299,71 @@ impl Inner {
         }
         order.admits(lease.fence, event, now)?;
         order.apply(event, now).map_err(StoreError::Illegal)?;
+        if let Some(payment) = event.payment() {
+            lock(&self.payments)?.insert(lease.key, Arc::clone(payment));
+        } else if order.state.deferred && !order.owes_settlement() {
+            lock(&self.payments)?.remove(&lease.key);
+        }
         if let Some(response) = event.response() {
             // Before the order says that it is there.
             self.responses.insert(lease.key, Arc::clone(response));
         }
         shard.put(order.clone(), owner);
         Ok(order)
+    }
+
+    fn due(
+        &self,
+        worker: &Worker,
+        limit: usize,
+        now: UnixSeconds,
+    ) -> Result<Vec<(Lease, Order)>, StoreError> {
+        let mut taken = Vec::new();
+        for shard in &self.shards {
+            let mut shard = lock(shard)?;
+            let due = |order: &Order| order.due().is_some_and(|due| due <= now);
+            let due: Vec<Order> = shard.orders(now).filter(due).take(limit - taken.len()).collect();
+            for mut order in due {
+                let lease = order.take_for(worker, now);
+                shard.put(order.clone(), worker.owner);
+                taken.push((lease, order));
+            }
+            if taken.len() == limit {
+                break;
+            }
+        }
+        Ok(taken)
+    }
+
+    fn deferred(&self, payer: &str) -> Result<Deferred, StoreError> {
+        let keys: Vec<PaymentKey> = lock(&self.payments)?.keys().copied().collect();
+        let mut deferred = Deferred { in_total: keys.len() as u64, ..Deferred::default() };
+        for key in keys {
+            let order = self.shard(&key)?.held(&key);
+            deferred.of_payer += u64::from(order.is_some_and(|(order, _)| *order.payer == *payer));
+        }
+        Ok(deferred)
+    }
+
+    fn page(
+        &self,
+        filter: &Filter,
+        after: Option<Cursor>,
+        limit: usize,
+        now: UnixSeconds,
+    ) -> Result<Page, StoreError> {
+        let mut found = Vec::new();
+        for shard in &self.shards {
+            let wanted = |order: &Order| {
+                after.is_none_or(|cursor| cursor.is_before(order)) && filter.admits(order, now)
+            };
+            found.extend(lock(shard)?.orders(now).filter(wanted));
+        }
+        found.sort_unstable_by_key(|order| std::cmp::Reverse(Cursor::at(order)));
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next = found.last().filter(|_| more).map(Cursor::at);
+        Ok(Page { orders: found, next })
     }
 
     fn renew(&self, lease: &Lease, by: Duration, now: UnixSeconds) -> Result<(), StoreError> {

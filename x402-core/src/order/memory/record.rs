@@ -17,18 +17,21 @@ pub(super) struct Record {
     id: OrderId,
     owner: OwnerToken,
     fingerprint: RequestFingerprint,
-    digest: [u8; 32],
+    digest: [u8; 16],
+    nonce: [u8; 32],
     fence: u32,
     leased_until: Seconds,
     created_at: Seconds,
     updated_at: Seconds,
     keep_until: Seconds,
+    valid_before: Seconds,
     /// The time of the queue's entry for this record; other entries are out of date.
     pub(super) queued: Seconds,
     payer: Option<PackedPayer>,
     state: OrderState,
     dead: bool,
     response_kept: bool,
+    noticed: bool,
 }
 
 #[derive(Default)]
@@ -58,6 +61,8 @@ impl Record {
             owner,
             fingerprint: order.fingerprint,
             digest: order.digest,
+            nonce: order.nonce,
+            valid_before: Seconds::new(order.valid_before),
             fence: u32::try_from(order.fence).expect("an order changes hands less than 2^32 times"),
             leased_until: order.leased_until.map_or(Seconds::NEVER, Seconds::of_lease),
             created_at: Seconds::new(order.created_at),
@@ -68,6 +73,7 @@ impl Record {
             state: order.state,
             dead: order.dead,
             response_kept: order.response_kept,
+            noticed: order.noticed,
         };
         record.queued = record.due();
         record
@@ -85,6 +91,9 @@ impl Record {
             payment_id: rare.and_then(|rare| rare.payment_id.clone()),
             fingerprint: self.fingerprint,
             digest: self.digest,
+            nonce: self.nonce,
+            valid_before: self.valid_before.get(),
+            provenance: None,
             terms: Arc::clone(&self.terms),
             payer,
             state: self.state,
@@ -93,6 +102,7 @@ impl Record {
             reason: rare.and_then(|rare| rare.reason.clone()),
             dead: self.dead,
             response_kept: self.response_kept,
+            noticed: self.noticed,
             leased_until: (self.leased_until != Seconds::NEVER).then(|| self.leased_until.get()),
             fence: u64::from(self.fence),
             created_at: self.created_at.get(),

@@ -91,6 +91,11 @@ impl Shard {
         forgotten
     }
 
+    /// All orders that are not as good as forgotten.
+    pub(super) fn orders(&self, now: UnixSeconds) -> impl Iterator<Item = Order> + use<'_> {
+        self.table.records().iter().filter(move |record| !record.is_over(now)).map(Record::order)
+    }
+
     /// How many orders it has room for.
     #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {

@@ -62,6 +62,10 @@ impl Table {
         (record, moved)
     }
 
+    pub(super) fn records(&self) -> &[Record] {
+        &self.records
+    }
+
     #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {
         self.records.capacity().max(self.slots.len())

@@ -31,7 +31,7 @@ async fn lost_answers_are_told_by_the_witness_only() {
         let (facilitator, payment) = (FakeFacilitator::new().with_witness(), payment());
         facilitator.next_settle(SettleAnswer::Unresolved { moved });
         assert!(matches!(facilitator.settle(&payment).await, Err(SettleError::Unresolved { .. })));
-        let evidence = facilitator.witness().unwrap().evidence(&payment).await.unwrap();
+        let evidence = facilitator.witness().unwrap().evidence(&Transfer::from(&payment)).await.unwrap();
         assert_eq!(matches!(evidence, Evidence::Settled(_)), moved);
         assert!(facilitator.settle(&payment).await.is_ok(), "it is honest again");
         assert_eq!(facilitator.transfers().len(), 1);
@@ -53,7 +53,7 @@ async fn what_was_signed_wrong_ended_or_spent_is_refused() {
     assert!(matches!(late, Err(VerifyError::Rejected(RejectReason::Expired { .. }))));
     clock.set(FakeClock::default().now());
     facilitator.spend_elsewhere(payment.authorization.key);
-    assert!(matches!(facilitator.evidence(&payment).await, Ok(Evidence::Dead(_))));
+    assert!(matches!(facilitator.evidence(&Transfer::from(&payment)).await, Ok(Evidence::Dead(_))));
     assert!(facilitator.settle(&payment).await.is_err());
     assert_eq!(facilitator.transfers(), []);
 }

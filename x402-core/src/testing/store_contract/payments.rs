@@ -48,10 +48,13 @@ impl Payments {
         let option = PriceOption::new(network, ASSET, amount, PAY_TO);
         OpenRequest {
             id: OrderId::new(self.random("order", number)),
-            key: PaymentKey::from_bytes(self.bytes("key", number)),
+            key: PaymentKey::of_payer(&address, self.bytes("key", number)),
             payment_id: None,
-            fingerprint: RequestFingerprint::from_bytes(self.bytes("request", number)),
-            digest: self.bytes("digest", number),
+            fingerprint: RequestFingerprint::from_bytes(self.random("request", number)),
+            digest: self.random("digest", number),
+            nonce: self.bytes("nonce", number),
+            valid_before: self.now.after(MEMORY / 2),
+            provenance: None,
             terms: Arc::new(Terms::new("GET /weather/{city}".into(), option)),
             payer: crate::scheme::EvmAddress::new(address).to_string().into(),
             owner: OwnerToken::new(self.random("owner", number)),
@@ -70,7 +73,7 @@ impl Payments {
     /// The same payment, presented for another request.
     #[must_use]
     pub fn elsewhere(&self, request: &OpenRequest) -> OpenRequest {
-        let fingerprint = RequestFingerprint::from_bytes(self.bytes("another request", 0));
+        let fingerprint = RequestFingerprint::from_bytes(self.random("another request", 0));
         OpenRequest { fingerprint, ..self.again(request, u32::MAX) }
     }
 

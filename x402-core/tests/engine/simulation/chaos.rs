@@ -12,7 +12,9 @@ use std::{
 use tokio::time::{Instant, sleep};
 use x402_core::{
     error::RejectReason,
-    facilitator::{BoxFuture, Evidence, Facilitator, Payment, SettleError, Settlement, VerifyError, Witness},
+    facilitator::{
+        BoxFuture, Evidence, Facilitator, Payment, SettleError, Settlement, Transfer, VerifyError, Witness,
+    },
     scheme::{PaymentKey, Scheme},
     testing::{EvidenceAnswer, FakeFacilitator, SettleAnswer, VerifyAnswer},
     time::{Clock, UnixSeconds},
@@ -159,16 +161,16 @@ impl Facilitator for Chaos {
 }
 
 impl Witness for Chaos {
-    fn evidence<'a>(&'a self, payment: &'a Payment) -> BoxFuture<'a, Result<Evidence, VerifyError>> {
+    fn evidence<'a>(&'a self, transfer: &'a Transfer) -> BoxFuture<'a, Result<Evidence, VerifyError>> {
         Box::pin(async move {
             self.take_time().await;
             self.ledger.next_evidence(match self.is_stormy(40) {
                 true => EvidenceAnswer::Unavailable,
                 false => EvidenceAnswer::Honest,
             });
-            let evidence = self.ledger.evidence(payment).await;
+            let evidence = self.ledger.evidence(transfer).await;
             if let Ok(Evidence::Dead(_)) = evidence {
-                self.unclear.lock().unwrap().remove(&payment.authorization.key);
+                self.unclear.lock().unwrap().remove(&transfer.key);
             }
             evidence
         })
