@@ -141,8 +141,10 @@ const LEASHED: &str = r#"exec 3<&0
   trap '' HUP INT TERM
   read -r _ && exit
   kill -s "$1" $$ && kill -s CONT $$
-  for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do kill -0 $$ || break; sleep 0.1; done
-  kill -s KILL $$
+  if [ "$1" != KILL ]; then
+    for _ in 1 2 3 4 5 6 7 8 9 10; do kill -0 $$ || break; sleep 0.2; done
+    kill -s KILL $$
+  fi
   for _ in 1 2 3 4 5; do rm -rf "$2" && break; sleep 0.2; done
 } <&3 >/dev/null 2>&1 &
 shift 2

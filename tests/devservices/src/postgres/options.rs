@@ -43,10 +43,12 @@ impl PostgresOptions {
     }
 }
 
-const DEFAULTS: [(&str, &str); 7] = [
+/// Shared memory in files: a killed server leaves nothing behind, and containers have little of the other kind.
+const DEFAULTS: [(&str, &str); 8] = [
     ("listen_addresses", "127.0.0.1"),
     ("max_connections", "200"),
     ("shared_buffers", "32MB"),
+    ("dynamic_shared_memory_type", "mmap"),
     ("fsync", "on"),
     ("password_encryption", "scram-sha-256"),
     ("timezone", "UTC"),
