@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use x402_core::{
     challenge::{ChallengeRequest, ChallengeTemplate},
-    price::PriceOption,
+    price::{PaymentIdentifier, PriceOption},
     quote::{BindingLevel, QuoteKey, QuoteScope, QuoteSealer},
     time::UnixSeconds,
     wire::v2::ResourceInfo,
@@ -72,7 +72,7 @@ fn quoted_at(shop: &Shop, time: u64) -> Challenge {
     terms["extra"].as_object_mut().unwrap().remove("quote");
     let option = PriceOption::from_v2(&serde_json::from_value(terms).unwrap()).unwrap();
     let resource = ResourceInfo { url: origin.clone(), ..ResourceInfo::default() };
-    let reply = ChallengeTemplate::new(&resource, BindingLevel::Terms, &[option]).render(&ChallengeRequest {
+    let reply = ChallengeTemplate::new(&resource, BindingLevel::Terms, PaymentIdentifier::Off, &[option]).render(&ChallengeRequest {
         status: 402,
         reason: None,
         payer: None,

@@ -113,7 +113,7 @@ pub use x402_core::facilitator::HttpFacilitator;
 pub use x402_core::{
     Engine, EngineBuilder, SettleTiming,
     error::ConfigError,
-    price::{Price, PriceRule, Prices},
+    price::{PaymentIdentifier, Price, PriceRule, Prices},
     quote::QuoteKey,
 };
 pub use x402_tower::PeerAddr;

@@ -125,6 +125,7 @@ mod head;
 mod layer;
 mod paid;
 mod reply;
+mod request;
 mod service;
 
 pub use x402_core as core;
@@ -133,7 +134,7 @@ pub use x402_core::facilitator::HttpFacilitator;
 pub use x402_core::{
     Engine, EngineBuilder, PaidContext, SettleTiming,
     error::ConfigError,
-    price::{Price, PriceRule, Prices},
+    price::{PaymentIdentifier, Price, PriceRule, Prices},
     quote::QuoteKey,
 };
 
@@ -142,5 +143,6 @@ pub use self::{
     future::ResponseFuture,
     head::{PeerAddr, RequestView},
     layer::Paywall,
+    request::{Rebuilt, RequestBodies, RequestBody, Untouched},
     service::PaywallService,
 };
