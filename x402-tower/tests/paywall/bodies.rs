@@ -89,7 +89,8 @@ async fn what_cannot_be_bound_costs_nothing() {
     let facilitator = FakeFacilitator::new();
     let service = service(&facilitator);
     let payment = payment(&service, "/bound").await;
-    let cases: [(fn() -> Frames, u16, &str); 3] = [
+    type Upload = fn() -> Frames;
+    let cases: [(Upload, u16, &str); 3] = [
         (|| Frames::stream(["ten bytes!", "x"]), 413, "8"),
         (|| Frames::stream(["short"]).sized(11), 413, "8"),
         (|| Frames::stream(["short"]).fails(), 400, "3"),
