@@ -40,7 +40,7 @@ pub(crate) enum Inserted {
     Done,
     /// There is one already under its key.
     There(Row),
-    /// Its identifier is that of another payment of its payer.
+    /// There is none under its key, and its identifier is that of another payment of its payer.
     Namesake(Row),
 }
 

@@ -46,7 +46,7 @@ impl<R: Rows> Steps<R> {
             let change = Change { row, transition, response: None, payment: None };
             let there = match self.insert(&change, displaced).await? {
                 Inserted::Done => return Ok(self.opened(request, change.row, Opened::New)),
-                Inserted::Namesake(row) if keeps_its_name(&row.order, now) => {
+                Inserted::Namesake(row) if !frees_identifier(&row.order, now) => {
                     return Ok(Opened::Held(row.order));
                 }
                 Inserted::Namesake(row) => {
@@ -224,11 +224,6 @@ impl<R> fmt::Debug for Steps<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Steps").field("patience", &self.patience).finish_non_exhaustive()
     }
-}
-
-/// Whether an order that has an identifier keeps it from other payments.
-fn keeps_its_name(order: &Order, now: UnixSeconds) -> bool {
-    order.state.payment != PaymentState::Rejected || order.is_leased(now)
 }
 
 const fn next(version: u64) -> u64 {
