@@ -135,6 +135,44 @@ mod tests {
         Payments::new(Arc::new(crate::order::MemoryStore::new()))
     }
 
+    #[test]
+    fn a_deferred_response_is_replayed_before_it_is_settled_once_it_was_delivered() {
+        let payments = payments();
+        for (payment, delivery, kept, else_) in [
+            (P::Settling, D::Executing, Wait, Wait),
+            (P::Settling, D::Ready, Wait, Wait),
+            (P::Settling, D::Delivered, Replay, Refuse(AlreadyDelivered)),
+            (P::Unresolved, D::Ready, Wait, Wait),
+            (P::Unresolved, D::Delivered, Replay, Refuse(AlreadyDelivered)),
+            (P::Settled, D::Ready, Replay, Wait),
+            (P::Settled, D::Delivered, Replay, Refuse(AlreadyDelivered)),
+            (P::Failed, D::Delivered, Failed, Failed),
+        ] {
+            for leased in [true, false] {
+                for response_kept in [true, false] {
+                    let mut order = order(&payments, &row(payment, delivery, leased, kept, else_));
+                    order.state.deferred = true;
+                    order.response_kept = response_kept;
+                    let wanted = if response_kept { kept } else { else_ };
+                    let told = judge(&order, &presented(&order, payments.now));
+                    assert_eq!(told, wanted, "{payment:?}/{delivery:?} {leased}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_authorization_that_was_used_before_is_a_conflict_and_not_a_failure() {
+        let payments = payments();
+        let used = |dead| Order {
+            dead,
+            reason: Some(RejectReason::NonceAlreadyUsed.code().into()),
+            ..order(&payments, &row(P::Failed, D::Ready, false, Failed, Failed))
+        };
+        assert_eq!(judge(&used(false), &presented(&used(false), payments.now)), Refuse(AlreadyUsed));
+        assert_eq!(judge(&used(true), &presented(&used(true), payments.now)), Failed, "spent elsewhere");
+    }
+
     fn order(payments: &Payments, row: &Row) -> Order {
         let leased_until = row.leased.then(|| payments.lapsed());
         let state = OrderState { payment: row.payment, delivery: row.delivery, attempts: 1, deferred: false };

@@ -108,7 +108,7 @@ async fn whatever_step_it_dies_at_a_retry_finishes_the_payment() {
                     assert_eq!(order.state.payment, PaymentState::Settled, "{named}");
                     // A kept response that was sent again while the dead process still held its order stays owed.
                     let told = order.state.delivery == DeliveryState::Delivered
-                        || order.response_kept && order.due().is_some();
+                        || order.response_kept && order.state.delivery == DeliveryState::Ready;
                     assert!(told, "{named}: {order:?}");
                     assert_eq!(order.leased_until, None, "{named}");
                     worker.abort();
