@@ -1,0 +1,85 @@
+//! Orders and responses as documents.
+//!
+//! An order is JSON. A response is binary: its body may be anything and large.
+
+use std::borrow::Cow;
+
+use bytes::{Buf, BufMut, Bytes};
+use x402_core::order::{KeptPayment, Order, StoreError, StoredResponse};
+
+pub(crate) fn order_to_json(order: &Order) -> String {
+    serde_json::to_string(order).expect("an order is a document")
+}
+
+pub(crate) fn order_from_json(json: &str) -> Result<Order, StoreError> {
+    serde_json::from_str(json).map_err(|error| unreadable("order", error))
+}
+
+pub(crate) fn payment_to_json(payment: &KeptPayment) -> String {
+    serde_json::to_string(payment).expect("a payment is a document")
+}
+
+pub(crate) fn payment_from_json(json: &str) -> Result<KeptPayment, StoreError> {
+    serde_json::from_str(json).map_err(|error| unreadable("payment", error))
+}
+
+/// Status, number of headers, each with lengths, then the body.
+pub(crate) fn response_to_bytes(response: &StoredResponse) -> Vec<u8> {
+    let mut out = Vec::with_capacity(response.size());
+    out.put_u16(response.status);
+    out.put_u32(length(response.headers.len()));
+    for (name, value) in &response.headers {
+        for part in [name.as_bytes(), value] {
+            out.put_u32(length(part.len()));
+            out.put_slice(part);
+        }
+    }
+    out.put_slice(&response.body);
+    out
+}
+
+pub(crate) fn response_from_bytes(mut from: Bytes) -> Result<StoredResponse, StoreError> {
+    let short = |_| unreadable("response", "it is cut off");
+    let status = from.try_get_u16().map_err(short)?;
+    let count = from.try_get_u32().map_err(short)?;
+    let mut part = || {
+        let length = from.try_get_u32().map_err(short)? as usize;
+        if from.len() < length {
+            Err(unreadable("response", "it is cut off"))
+        } else {
+            Ok(from.split_to(length))
+        }
+    };
+    let mut headers = Vec::new();
+    for _ in 0..count {
+        let name = String::from_utf8(part()?.to_vec()).map_err(|error| unreadable("response", error))?;
+        headers.push((Cow::Owned(name), part()?));
+    }
+    Ok(StoredResponse::new(status, headers, from))
+}
+
+fn length(of: usize) -> u32 {
+    u32::try_from(of).expect("what is kept is far below 4 GiB")
+}
+
+/// Never with the content: it may hold what must not reach a log.
+fn unreadable(what: &'static str, why: impl std::fmt::Display) -> StoreError {
+    StoreError::Unavailable(format!("a stored {what} cannot be read: {why}").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn responses_come_back_as_they_were_and_cut_off_ones_do_not() {
+        let headers =
+            vec![("content-type".into(), "text/plain".into()), ("x".into(), Bytes::from_static(&[0xff, 0]))];
+        let response = StoredResponse::new(201, headers, Bytes::from_static(b"\0sunny"));
+        let bytes = response_to_bytes(&response);
+        assert_eq!(response_from_bytes(bytes.clone().into()).unwrap(), response);
+        for cut in 0..bytes.len() - response.body.len() {
+            assert!(response_from_bytes(bytes[..cut].to_vec().into()).is_err(), "{cut}");
+        }
+    }
+}

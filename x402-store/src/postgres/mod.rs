@@ -1,0 +1,1 @@
+//! Orders in PostgreSQL: many machines, the permanent record.

@@ -1,0 +1,1 @@
+//! Orders in Redis, one node or a cluster: many machines.

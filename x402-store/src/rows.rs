@@ -1,0 +1,108 @@
+//! What a back end provides: rows that change only if nobody changed them meanwhile.
+
+use std::{future::Future, sync::Arc};
+
+use x402_core::{
+    order::{
+        Cursor, Deferred, Filter, KeptPayment, Order, OwnerToken, Page, StoreError, StoredResponse,
+        Transition,
+    },
+    scheme::PaymentKey,
+    time::UnixSeconds,
+};
+
+/// An order as it is kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) order: Order,
+    /// Who holds it, or held it last.
+    pub(crate) owner: OwnerToken,
+    /// Grows by one with every change.
+    pub(crate) version: u64,
+}
+
+/// A row as it is to be, with everything that becomes durable in the same step.
+#[derive(Clone, Debug)]
+pub(crate) struct Change {
+    /// Its version is that of the row before plus one; 1 where there was none.
+    pub(crate) row: Row,
+    /// What happened; none for a renewal.
+    pub(crate) transition: Option<Transition>,
+    /// The response to keep.
+    pub(crate) response: Option<Arc<StoredResponse>>,
+    /// The payment to keep. One that was kept goes as soon as the order does not owe its settlement.
+    pub(crate) payment: Option<Arc<KeptPayment>>,
+}
+
+/// What became of a new row.
+#[derive(Debug)]
+pub(crate) enum Inserted {
+    Done,
+    /// There is one already under its key.
+    There(Row),
+    /// Its identifier is that of another payment of its payer.
+    Namesake(Row),
+}
+
+/// What a new row may displace.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Displaced {
+    /// The version of the row under the same key, which gives way.
+    pub(crate) version: Option<u64>,
+    /// The payment that has the identifier and has no use for it any more.
+    pub(crate) namesake: Option<PaymentKey>,
+}
+
+/// A back end. Each method is one atomic step; after an error nobody knows whether it was taken.
+///
+/// Besides the row, a back end keeps an index by what [`Order::due`] says, by name, by time of creation, and of those that
+/// [owe their settlement](Order::owes_settlement).
+pub(crate) trait Rows: Send + Sync + 'static {
+    fn load(&self, key: &PaymentKey) -> impl Future<Output = Result<Option<Row>, StoreError>> + Send;
+
+    /// Writes a new row, if there is none under its key and nobody else has its identifier, save what may be
+    /// displaced; else says what is there.
+    fn insert(
+        &self,
+        change: &Change,
+        displaced: Displaced,
+    ) -> impl Future<Output = Result<Inserted, StoreError>> + Send;
+
+    /// Writes a changed row, if the one there has the version before; else writes nothing and says `false`.
+    ///
+    /// [`StoreError::TransferTaken`] where another order was settled by the same transfer.
+    fn replace(&self, change: &Change) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Rows that are due, in no order.
+    fn due(
+        &self,
+        limit: usize,
+        now: UnixSeconds,
+    ) -> impl Future<Output = Result<Vec<Row>, StoreError>> + Send;
+
+    fn response(
+        &self,
+        key: &PaymentKey,
+    ) -> impl Future<Output = Result<Option<Arc<StoredResponse>>, StoreError>> + Send;
+
+    fn payment(
+        &self,
+        key: &PaymentKey,
+    ) -> impl Future<Output = Result<Option<Arc<KeptPayment>>, StoreError>> + Send;
+
+    fn deferred(&self, payer: &str) -> impl Future<Output = Result<Deferred, StoreError>> + Send;
+
+    fn page(
+        &self,
+        filter: &Filter,
+        after: Option<Cursor>,
+        limit: usize,
+        now: UnixSeconds,
+    ) -> impl Future<Output = Result<Page, StoreError>> + Send;
+
+    fn history(&self, key: &PaymentKey) -> impl Future<Output = Result<Vec<Transition>, StoreError>> + Send;
+
+    fn tidy(&self, now: UnixSeconds) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    fn ping(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+}

@@ -1,0 +1,1 @@
+//! Orders in one file: one machine.
