@@ -1,18 +1,23 @@
 //! Responses that leave before their payments are settled.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use x402_core::{
     DeferredLimits, Outcome, SettleTiming,
     error::RejectReason,
+    facilitator::{BoxFuture, Facilitator, Payment, SettleError, Settlement, VerifyError},
     order::{DeliveryState, MemoryStore, OrderStore, PaymentState},
     price::{PriceRule, Prices},
-    scheme::PaymentKey,
+    scheme::{PaymentKey, Scheme},
     testing::{EvidenceAnswer, FakeClock, FakeFacilitator, SettleAnswer},
     time::UnixSeconds,
+    wire::facilitator::SupportedKind,
 };
 
 use crate::{
@@ -351,4 +356,54 @@ async fn two_workers_settle_what_a_process_left_behind_once() {
     }
     assert_eq!(world.facilitator.transfers().len(), 30);
     assert_eq!(world.facilitator.settle_calls() - before, 30, "each sent by one of them");
+}
+
+/// Panics when it is first asked to settle.
+struct Panicky {
+    honest: FakeFacilitator,
+    panics: AtomicBool,
+}
+
+impl Facilitator for Panicky {
+    fn verify<'a>(&'a self, payment: &'a Payment) -> BoxFuture<'a, Result<(), VerifyError>> {
+        self.honest.verify(payment)
+    }
+
+    fn settle<'a>(&'a self, payment: &'a Payment) -> BoxFuture<'a, Result<Settlement, SettleError>> {
+        assert!(!self.panics.swap(false, Ordering::SeqCst), "on purpose");
+        self.honest.settle(payment)
+    }
+
+    fn supported(&self) -> BoxFuture<'_, Result<Vec<SupportedKind>, VerifyError>> {
+        self.honest.supported()
+    }
+
+    fn scheme(&self) -> Option<Arc<dyn Scheme>> {
+        self.honest.scheme()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_settlement_that_panics_is_taken_up_by_the_worker() {
+    for slow_reader in [false, true] {
+        let (clock, store) = (FlowingClock::new(), MemoryStore::new());
+        let honest = FakeFacilitator::new().with_local_proof().with_clock(clock.clone());
+        let panicky = Panicky { honest: honest.clone(), panics: AtomicBool::new(true) };
+        let world = instance(&clock, honest, store.clone(), |builder| {
+            builder.settle(SettleTiming::Deferred).facilitator(panicky)
+        });
+        tokio::spawn(world.engine.worker());
+        seconds(1).await;
+        let ticket = world.enter(&paid(&world, &Request::get("/weather/oslo")).await).await.unwrap();
+        let key = ticket.context().payment_key;
+        let outcome = Outcome::complete(200, Vec::new(), "sunny".into());
+        let mut release = ticket.finish(outcome).await.unwrap();
+        seconds(if slow_reader { 20 } else { 0 }).await;
+        release.delivery.delivered();
+        seconds(60).await;
+        let order = order(&store, key).await;
+        assert_eq!(order.state.payment, PaymentState::Settled, "{slow_reader}");
+        assert_eq!((order.state.delivery, order.leased_until), (DeliveryState::Delivered, None));
+        assert_eq!(world.facilitator.transfers().len(), 1);
+    }
 }
