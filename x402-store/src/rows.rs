@@ -51,6 +51,8 @@ pub(crate) struct Displaced {
     pub(crate) version: Option<u64>,
     /// The payment that has the identifier and has no use for it any more.
     pub(crate) namesake: Option<PaymentKey>,
+    /// The version of that payment's row: in another one it may have.
+    pub(crate) namesake_version: u64,
 }
 
 /// A back end. Each method is one atomic step; after an error nobody knows whether it was taken.

@@ -5,8 +5,8 @@
 //! remembered and its next step needs no read. Memory may be out of date and then the write fails; a refusal is never
 //! taken from memory.
 //!
-//! *Lost answers.* A write whose answer was lost is looked for once: a row with our owner token and the version we
-//! wrote is ours.
+//! *Lost answers.* A write whose answer was lost is looked for once: a row with our owner token, the version and the
+//! order we wrote is ours. (A holder that renews while it reports writes one version twice; one of the two loses.)
 
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
@@ -21,7 +21,10 @@ use x402_core::{
     time::UnixSeconds,
 };
 
-use crate::rows::{Change, Displaced, Inserted, Row, Rows};
+use crate::{
+    codec::order_to_json,
+    rows::{Change, Displaced, Inserted, Row, Rows},
+};
 
 pub(crate) struct Steps<R> {
     pub(crate) rows: R,
@@ -51,6 +54,7 @@ impl<R: Rows> Steps<R> {
                 }
                 Inserted::Namesake(row) => {
                     displaced.namesake = Some(row.order.key);
+                    displaced.namesake_version = row.version;
                     continue;
                 }
                 Inserted::There(row) => row,
@@ -204,7 +208,11 @@ impl<R: Rows> Steps<R> {
         let row = &change.row;
         let read = timeout(self.patience / 2, self.rows.load(&row.order.key)).await;
         self.recent.invalidate(&row.order.key);
-        matches!(read, Ok(Ok(Some(there))) if there.version == row.version && there.owner == row.owner)
+        let same = |there: &Row| {
+            (there.version, there.owner) == (row.version, row.owner)
+                && order_to_json(&there.order) == order_to_json(&row.order)
+        };
+        matches!(read, Ok(Ok(Some(there))) if same(&there))
     }
 
     pub(crate) async fn in_time<T>(
