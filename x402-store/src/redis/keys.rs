@@ -75,6 +75,11 @@ impl Keys {
         self.of(part, "ping")
     }
 
+    /// Written and removed at the start.
+    pub(super) fn probe(&self) -> String {
+        self.of(0, "probe")
+    }
+
     /// Says which version of the store writes here.
     pub(super) fn format(&self) -> String {
         self.of(0, "format")

@@ -36,3 +36,7 @@ script! {
     /// Forgets what indices say of rows that have expired.
     SWEEP, "sweep.lua"
 }
+script! {
+    /// Does whatever the others do, and nothing.
+    PROBE, "probe.lua"
+}

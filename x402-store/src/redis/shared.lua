@@ -13,10 +13,9 @@ local function version(row)
     return row and string.sub(row, 1, 20) or ''
 end
 
-local function milliseconds()
-    local time = redis.call('TIME')
-    return time[1] * 1000 + math.floor(time[2] / 1000)
-end
+-- In milliseconds. Asked for before anything is written.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 -- No settlement is owed any more.
 local function acquit(key)
@@ -37,7 +36,7 @@ local function file()
         redis.call('ZREM', KEYS[1], key)
     end
     redis.call('ZADD', KEYS[2], ARGV[9], key)
-    redis.call('ZADD', KEYS[3], milliseconds() + ttl, key)
+    redis.call('ZADD', KEYS[3], now + ttl, key)
     if ARGV[10] ~= '' then
         redis.call('HSET', KEYS[4], key, ARGV[10])
         redis.call('ZADD', KEYS[5], 0, ARGV[10] .. ' ' .. key)
@@ -59,7 +58,7 @@ end
 
 -- Drops what indices say of rows that have expired, at most so many of them.
 local function sweep(limit)
-    local over = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', milliseconds(), 'LIMIT', 0, limit)
+    local over = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now, 'LIMIT', 0, limit)
     for _, key in ipairs(over) do
         redis.call('ZREM', KEYS[1], key)
         redis.call('ZREM', KEYS[2], key)

@@ -24,7 +24,7 @@ use crate::{forward::order_store, rows::Rows as _, steps::Steps};
 /// - `appendonly yes`. With `appendfsync everysec` a crash of Redis loses the claims of about a second, with `always`
 ///   none. Replicas are written to a little later: a failover loses as much. `min-replicas-to-write 1` bounds that.
 /// - Clocks of all instances within a minute of one another.
-/// - A user of its own needs `+@read +@write +@scripting +@connection +info` on `~x402:*`, in a cluster also
+/// - A user of its own needs `+@read +@write +@scripting +@connection +info +time` on `~x402:*`, in a cluster also
 ///   `+cluster`, and `+config|get` to have the loss window told.
 ///
 /// While Redis does not answer every call fails within [`patience`](RedisStoreBuilder::patience) and half of it again;

@@ -25,6 +25,7 @@ enum What {
     Loading,
     Busy,
     PartlyDown,
+    Moving,
     Strange,
     Other,
 }
@@ -73,11 +74,14 @@ impl What {
             ("BUSY", Self::Busy),
             ("CLUSTERDOWN", Self::PartlyDown),
             ("MASTERDOWN", Self::PartlyDown),
-            ("TRYAGAIN", Self::PartlyDown),
+            ("TRYAGAIN", Self::Moving),
             ("WRONGTYPE", Self::Strange),
         ];
         if let Some((_, what)) = known.into_iter().find(|(code, _)| says(code)) {
             return what;
+        }
+        if error.detail().is_some_and(|detail| detail.contains("user executing the script can't run")) {
+            return Self::Forbidden;
         }
         match error.kind() {
             ErrorKind::AuthenticationFailed => Self::Credentials,
@@ -102,7 +106,7 @@ impl fmt::Display for Trouble {
             What::Late => "did not answer in time; check its load and the network",
             What::Credentials => "refuses the user or the password; check them in the store's URL",
             What::Forbidden => {
-                "forbids its user a command; grant `+@read +@write +@scripting +@connection +info` on the store's keys"
+                "forbids its user a command; grant `+@read +@write +@scripting +@connection +info +time` on the store's keys"
             }
             What::ReadOnly => "is a read-only replica; name the primary, or wait for the failover to end",
             What::Full => "has no memory left; raise `maxmemory`",
@@ -111,6 +115,7 @@ impl fmt::Display for Trouble {
             What::Loading => "is still loading its data; wait until it has",
             What::Busy => "is busy with a script that does not end; see `SCRIPT KILL`",
             What::PartlyDown => "has parts that nobody serves; see `CLUSTER INFO`",
+            What::Moving => "has the order's slot being moved to another node; wait until it has arrived",
             What::Strange => {
                 "does not answer as an order store in Redis does; check the URL, and that nothing else uses the prefix"
             }
@@ -149,11 +154,12 @@ mod tests {
             ("NOAUTH Authentication required.", What::Credentials),
             ("WRONGPASS invalid username-password pair or user is disabled.", What::Credentials),
             ("NOPERM this user has no permissions to run the 'eval' command", What::Forbidden),
+            ("ERR The user executing the script can't run this command or subcommand", What::Forbidden),
             ("LOADING Redis is loading the dataset in memory", What::Loading),
             ("BUSY Redis is busy running a script.", What::Busy),
             ("CLUSTERDOWN The cluster is down", What::PartlyDown),
             ("MASTERDOWN Link with MASTER is down", What::PartlyDown),
-            ("TRYAGAIN Multiple keys request during rehashing of slot", What::PartlyDown),
+            ("TRYAGAIN Multiple keys request during rehashing of slot", What::Moving),
             ("MOVED 123 127.0.0.1:7000", What::PartlyDown),
             ("WRONGTYPE Operation against a key holding the wrong kind of value", What::Strange),
             ("ERR unknown command 'EVALSHA', with args beginning with: 'secret'", What::Other),

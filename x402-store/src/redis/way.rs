@@ -10,6 +10,7 @@ use super::{
     keys::Keys,
     link::{ClusterLink, Link, NodeLink},
     nodes,
+    script::PROBE,
     survey::Survey,
     trouble::Trouble,
 };
@@ -29,6 +30,8 @@ impl Way {
         for survey in &surveys {
             self.check(survey)?;
         }
+        let probe = link.run::<i64>(&PROBE, &[keys.probe()], &[]).await;
+        probe.map_err(|error| self.failed(&error))?;
         self.claim_format(&link, keys).await?;
         self.tell(&surveys);
         Ok(link)

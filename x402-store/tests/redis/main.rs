@@ -2,6 +2,7 @@
 
 mod cluster;
 mod faults;
+mod proxy;
 mod records;
 mod start;
 
