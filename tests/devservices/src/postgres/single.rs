@@ -44,14 +44,15 @@ impl Postgres {
     }
 
     /// The one server of this process, started by the first call. It ends with the process. Do not stop it: other
-    /// tests use it too.
+    /// tests use it too. It does not sync to disk, which every new database would wait for: figures want
+    /// [`start`](Self::start).
     ///
     /// # Errors
     ///
     /// As [`start`](Self::start), on every call.
     pub fn shared() -> Result<&'static Self, ServiceError> {
         static SHARED: OnceLock<Result<Postgres, ServiceError>> = OnceLock::new();
-        SHARED.get_or_init(Self::start).as_ref().map_err(Clone::clone)
+        SHARED.get_or_init(|| Self::options().fsync(false).start()).as_ref().map_err(Clone::clone)
     }
 
     /// The port of every URL. It stays the same through every restart.
