@@ -128,8 +128,7 @@ impl Rows for RedisRows {
             // An order that is gone, goes by another name now, or gave the name up, does not keep it.
             let there = self.load(&key).await?;
             let keeps = |row: &Row| {
-                row.order.payment_id == order.payment_id
-                    && (displaced.namesake, displaced.namesake_version) != (Some(key), row.version)
+                row.order.payment_id == order.payment_id && displaced.namesake != Some((key, row.version))
             };
             let version = there.as_ref().map(|row| row.version);
             match there {
