@@ -7,7 +7,7 @@ use std::{
 };
 
 use x402_core::{
-    order::{Event, OpenRequest, Opened, OrderStore, PaymentState, StoredResponse},
+    order::{Event, OpenRequest, Opened, OrderStore, PaymentId, PaymentState, StoredResponse},
     testing::store_contract::Payments,
 };
 use x402_store::SqliteStore;
@@ -118,18 +118,23 @@ async fn a_file_that_was_removed_or_replaced_is_not_written_to() {
 }
 
 #[tokio::test]
-async fn of_steps_written_together_a_refused_one_undoes_no_other() {
+async fn of_steps_written_together_a_refused_one_undoes_itself_and_no_other() {
     let file = new_file();
     let (store, payments) = open(&file);
-    let taken = payments.request(0);
-    payments.create(&taken).await;
+    let name = PaymentId::new("breakfast-of-monday").ok();
+    let released = OpenRequest { payment_id: name.clone(), ..payments.request(0) };
+    let (lease, _) = payments.create(&released).await;
+    payments.report(&lease, [Event::VerifyRejected { reason: "insufficient_funds".into() }]).await;
     let locked = other(&file);
     locked.execute_batch("BEGIN IMMEDIATE").unwrap();
     let steps: Vec<_> = (1..=20)
         .map(|number| {
-            // One comes with the name of another order, after part of its step was done.
-            let id = if number == 10 { taken.id } else { payments.request(number).id };
-            let request = OpenRequest { id, ..payments.request(number) };
+            let mut request = payments.request(number);
+            if number == 10 {
+                // It takes over an identifier, and then finds that the name of its order is another order's.
+                let payer = Arc::clone(&released.payer);
+                request = OpenRequest { id: released.id, payment_id: name.clone(), payer, ..request };
+            }
             let (store, now) = (store.clone(), payments.now);
             tokio::spawn(async move { store.open(&request, now).await })
         })
@@ -147,6 +152,8 @@ async fn of_steps_written_together_a_refused_one_undoes_no_other() {
             assert!(found.is_some());
         }
     }
+    let named = "SELECT count(*) FROM orders WHERE payment_id IS NOT NULL";
+    assert_eq!(locked.query_row(named, [], |row| row.get::<_, u32>(0)).unwrap(), 1, "it took nothing over");
 }
 
 #[tokio::test]

@@ -30,7 +30,8 @@ async fn of_claims_through_two_stores_one_is_new() {
                 let (store, now) = (stores[holder as usize % 2].clone(), payments.now);
                 // Half of them are another payment of this payer under the same identifier.
                 let key = if holder % 4 < 2 { request.key } else { payments.request(1000 + round).key };
-                let request = OpenRequest { key, ..payments.again(&request, holder) };
+                let OpenRequest { id, owner, .. } = payments.request(10_000 + round * 100 + holder);
+                let request = OpenRequest { id, key, owner, ..request.clone() };
                 tokio::spawn(async move { store.open(&request, now).await })
             })
             .collect();
