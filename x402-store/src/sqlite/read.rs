@@ -84,7 +84,7 @@ pub(super) fn deferred(connection: &Connection, payer: &str) -> Result<Deferred,
 
 pub(super) fn history(connection: &Connection, key: &[u8; 32]) -> Result<Vec<Transition>, Failure> {
     let text = "SELECT json_object('at', at, 'event', event, 'payment', payment, 'delivery', delivery, 'fence', fence) \
-                FROM transitions WHERE key = ?1 ORDER BY number";
+                FROM transitions WHERE key = ?1 ORDER BY version";
     let mut statement = connection.prepare_cached(text)?;
     let mut found = statement.query([key])?;
     let mut history = Vec::new();

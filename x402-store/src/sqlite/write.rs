@@ -90,6 +90,7 @@ fn record(connection: &Connection, new: &Columns, keeping: Keeping) -> Result<()
     if let Some(transition) = &new.transition {
         connection.prepare_cached(TRANSITION)?.execute(params![
             new.key,
+            new.version,
             seconds(transition.at),
             transition.event,
             word(serde_json::to_value(transition.payment)),
@@ -105,7 +106,7 @@ fn record(connection: &Connection, new: &Columns, keeping: Keeping) -> Result<()
                     ON CONFLICT (key) DO UPDATE SET document = excluded.document";
         connection.prepare_cached(kept)?.execute(params![new.key, payment])?;
     }
-    if !new.owes {
+    if new.deferred && !new.owes {
         connection.prepare_cached("DELETE FROM payments WHERE key = ?1")?.execute([new.key])?;
     }
     Ok(())
@@ -159,8 +160,8 @@ const REPLACE: &str = "UPDATE orders SET version = ?2, status = ?3, payment = ?4
     owes = ?7, network = ?8, transaction_hash = ?9, log_index = ?10, document = ?11, owner = ?12 \
     WHERE key = ?1 AND version = ?2 - 1";
 
-const TRANSITION: &str =
-    "INSERT INTO transitions (key, at, event, payment, delivery, fence) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+const TRANSITION: &str = "INSERT INTO transitions (key, version, at, event, payment, delivery, fence) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 
 /// More than one, so that the file shrinks in use even if the worker does not run.
 const FORGOTTEN_PER_RESPONSE: usize = 4;

@@ -34,16 +34,16 @@ CREATE INDEX orders_due ON orders (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX orders_owing ON orders (payer) WHERE owes = 1;
 
 CREATE TABLE transitions (
-    number INTEGER PRIMARY KEY,
     key BLOB NOT NULL REFERENCES orders (key),
+    -- The order's, from then on.
+    version INTEGER NOT NULL,
     at INTEGER NOT NULL,
     event TEXT NOT NULL,
     payment TEXT NOT NULL,
     delivery TEXT NOT NULL,
-    fence INTEGER NOT NULL
-) STRICT;
-
-CREATE INDEX transitions_by_order ON transitions (key, number);
+    fence INTEGER NOT NULL,
+    PRIMARY KEY (key, version)
+) STRICT, WITHOUT ROWID;
 
 -- Responses for a retry of the payment that bought them, for some minutes.
 CREATE TABLE responses (
