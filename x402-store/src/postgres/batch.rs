@@ -5,7 +5,7 @@ use tokio_postgres::types::ToSql;
 use super::record::Record;
 use crate::codec::response_to_bytes;
 
-/// Columns of some steps, in the order of their keys: rows are locked in that order by everybody.
+/// Columns of some steps, in the order in which everybody locks rows: by payer, then by key.
 pub(super) struct Batch<'a> {
     key: Vec<&'a [u8]>,
     id: Vec<&'a [u8]>,
@@ -40,7 +40,7 @@ pub(super) type Parameter<'a> = &'a (dyn ToSql + Sync);
 impl<'a> Batch<'a> {
     /// Of steps with different keys.
     pub(super) fn of(mut steps: Vec<&'a Record>) -> Self {
-        steps.sort_unstable_by_key(|step| step.key);
+        steps.sort_unstable_by(|one, other| (&one.payer, one.key).cmp(&(&other.payer, other.key)));
         macro_rules! column {
             ($step:ident => $value:expr) => {
                 steps.iter().map(|$step| $value).collect()

@@ -119,7 +119,7 @@ impl fmt::Debug for PostgresStoreBuilder {
 
 /// Looks at the server, and makes the tables if need be.
 async fn prepare(target: &Target) -> Result<(), Trouble> {
-    let (mut client, _driver, settings) = session::look(target, START).await?;
+    let (mut client, _driver, settings) = session::look(target).await?;
     let server = &*target.address.name;
     if target.address.is_open {
         tracing::warn!(server, "{UNENCRYPTED}");
@@ -131,8 +131,6 @@ async fn prepare(target: &Target) -> Result<(), Trouble> {
 }
 
 const SHORTEST: Duration = Duration::from_millis(10);
-/// A server that has just been started may still recover.
-const START: Duration = Duration::from_secs(5);
 const UNENCRYPTED: &str = "connection to the order store is not encrypted: orders and kept responses can be read, and \
                            changed, on the way; add sslmode=verify-full to its URL";
 const NOT_DURABLE: &str = "order store is not durable: a crash of its machine can lose orders that were settled, or the \

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::Mutex, time::timeout};
+use tokio::{sync::Mutex, task::JoinHandle, time::timeout};
 use tokio_postgres::{Error, Row, Statement};
 
 use super::{
@@ -18,7 +18,14 @@ pub(super) struct Link {
     target: Arc<Target>,
     /// How long a statement may take.
     limit: Duration,
-    session: Mutex<Option<Arc<Session>>>,
+    slot: Mutex<Slot>,
+}
+
+enum Slot {
+    Empty,
+    /// Goes on whether or not somebody waits for it.
+    Making(JoinHandle<Result<Session, Trouble>>),
+    There(Arc<Session>),
 }
 
 /// A statement.
@@ -31,7 +38,7 @@ pub(super) enum Ask<'a> {
 impl Link {
     /// With a connection, so that what is in its way is known at once.
     pub(super) async fn open(target: &Arc<Target>, limit: Duration) -> Result<Self, Trouble> {
-        let link = Self { target: Arc::clone(target), limit, session: Mutex::new(None) };
+        let link = Self { target: Arc::clone(target), limit, slot: Mutex::new(Slot::Empty) };
         link.session().await?;
         Ok(link)
     }
@@ -58,14 +65,26 @@ impl Link {
     }
 
     /// The connection, a new one if there is none that is good.
+    ///
+    /// # Cancellation
+    /// A connection that is being made is there for who asks next.
     async fn session(&self) -> Result<Arc<Session>, Trouble> {
-        let mut slot = self.session.lock().await;
-        if let Some(session) = slot.as_ref().filter(|session| session.is_good(self.target.patience)) {
-            return Ok(Arc::clone(session));
+        let mut slot = self.slot.lock().await;
+        if let Slot::There(session) = &*slot {
+            if session.is_good(self.target.patience) {
+                return Ok(Arc::clone(session));
+            }
+            *slot = Slot::Empty;
         }
-        *slot = None;
-        let session = Arc::new(Session::open(&self.target, self.limit).await?);
-        *slot = Some(Arc::clone(&session));
+        if matches!(*slot, Slot::Empty) {
+            let (target, limit) = (Arc::clone(&self.target), self.limit);
+            *slot = Slot::Making(tokio::spawn(async move { Session::open(&target, limit).await }));
+        }
+        let Slot::Making(making) = &mut *slot else { unreachable!("the slot was empty") };
+        let made = making.await;
+        *slot = Slot::Empty;
+        let session = Arc::new(made.map_err(|_| Trouble::new(ENDED))??);
+        *slot = Slot::There(Arc::clone(&session));
         Ok(session)
     }
 }
@@ -93,3 +112,5 @@ impl Drop for Doubt<'_> {
         }
     }
 }
+
+const ENDED: &str = "is not connected to any more: the runtime that the store was made on is ending";

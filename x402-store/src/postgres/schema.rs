@@ -74,6 +74,9 @@ pub(super) fn check_name(schema: &str) -> Result<(), ConfigError> {
     Err(ConfigError::new(format!("PostgreSQL schema {schema:?}"), problem))
 }
 
+/// Looks into the catalogue itself: what the server remembers of names may be from before we waited for the lock.
+const THERE: &str = "SELECT EXISTS (SELECT FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace AS space
+    ON space.oid = relnamespace WHERE nspname = $1 AND relname = 'versions')";
 const VERSIONS: [&str; 1] = [include_str!("schema/1.sql")];
 pub(super) const LATEST: i32 = 1;
 const _: () = assert!(VERSIONS.len() == LATEST as usize);

@@ -40,7 +40,7 @@ pub(super) struct Session {
 impl Session {
     /// A connection for statements that take at most `limit` each.
     pub(super) async fn open(target: &Target, limit: Duration) -> Result<Self, Trouble> {
-        in_time(target.patience, async {
+        in_time(CONNECT, async {
             let (client, driver) = dial(target).await?;
             set_up(&client, target, limit).await?;
             schema::check(schema::version(&client, &target.schema).await?, &target.schema)?;
@@ -75,10 +75,10 @@ pub(super) struct Settings {
 }
 
 /// A connection that nothing was prepared on: to look at the server, and to make the tables.
-pub(super) async fn look(target: &Target, limit: Duration) -> Result<(Client, Driver, Settings), Trouble> {
-    in_time(limit, async {
+pub(super) async fn look(target: &Target) -> Result<(Client, Driver, Settings), Trouble> {
+    in_time(CONNECT, async {
         let (client, driver) = dial(target).await?;
-        set_up(&client, target, limit).await?;
+        set_up(&client, target, CONNECT).await?;
         let row = client.query_one(DURABILITY, &[]).await?;
         let off: Vec<&str> = row.get(0);
         let durable = if off.is_empty() { Ok(()) } else { Err(off.join(", ")) };
@@ -106,7 +106,10 @@ impl Drop for Driver {
 
 async fn dial(target: &Target) -> Result<(Client, Driver), Trouble> {
     let Address { config, connector, .. } = &target.address;
-    let (client, connection) = config.connect(connector.clone()).await?;
+    let (client, connection) = config
+        .connect(connector.clone())
+        .await
+        .map_err(|error| Trouble::from(error).before_greeting())?;
     let driver = tokio::spawn(async move {
         // Who waits for an answer is told.
         let _ = connection.await;
@@ -154,4 +157,6 @@ const STANDING: &str = "SELECT pg_is_in_recovery() OR current_setting('transacti
     current_setting('server_version_num')::int";
 const DURABILITY: &str = "SELECT coalesce(array_agg(name::text), '{}') FROM pg_settings
     WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off'";
+/// For greetings, settings and statements to prepare, perhaps over a long way.
+const CONNECT: Duration = Duration::from_secs(5);
 const OLDEST: i32 = 120_000;

@@ -25,7 +25,7 @@ pub(super) struct Statements {
 impl Statements {
     pub(super) async fn prepare(client: &Client) -> Result<Self, Error> {
         let write = |before: &str, into: &str| format!("WITH {GIVEN}, {before} {into}, {LOGGED}");
-        let insert = format!("written AS ({INSERT} given ORDER BY key ON CONFLICT DO NOTHING RETURNING key)");
+        let insert = format!("written AS ({INSERT} given ON CONFLICT DO NOTHING RETURNING key)");
         let displace = format!(
             "written AS ({INSERT} given, (SELECT count(*) FROM freed) AS names
              ON CONFLICT (key) DO UPDATE SET {FROM_EXCLUDED} WHERE orders.version = $27 RETURNING key)"

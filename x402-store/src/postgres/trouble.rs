@@ -25,7 +25,12 @@ impl Trouble {
     }
 
     pub(super) fn silence() -> Self {
-        Self::new("does not answer in time")
+        Self::new("does not answer in time: it is overloaded, cannot be reached, or is no PostgreSQL")
+    }
+
+    /// Before the server said anything that made sense.
+    pub(super) fn before_greeting(self) -> Self {
+        if self.is_lost { Self::new(STRANGER) } else { self }
     }
 
     fn lost(text: &str) -> Self {
@@ -77,6 +82,10 @@ impl From<Error> for Trouble {
         }
         let text = error.to_string();
         let cause = error.source();
+        if text.contains("TLS") {
+            let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+            return Self::new(format!("cannot be talked to in private ({text}{cause}). {ADVICE}"));
+        }
         match cause.and_then(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind) {
             Some(io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) => {
                 Self::new("refuses connections: start it, or correct host and port in the URL")
@@ -87,8 +96,7 @@ impl From<Error> for Trouble {
             _ if text.contains("unexpected message") || text.contains("parsing") => Self::new(STRANGER),
             _ => {
                 let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
-                let advice = if text.contains("TLS") { ADVICE } else { "" };
-                Self::new(format!("cannot be used ({text}{cause}){advice}"))
+                Self::new(format!("cannot be used ({text}{cause})"))
             }
         }
     }
@@ -110,7 +118,7 @@ pub(super) const READ_ONLY: &str =
     "takes no writes: it is a replica, or set to be read only; name its primary in the URL";
 const STRANGER: &str = "does not speak PostgreSQL's protocol: is something else listening there?";
 const ADVICE: &str =
-    ". sslmode=disable does without TLS; sslrootcert=FILE names who signed the server's certificate";
+    "sslmode=disable does without TLS; sslrootcert=FILE names who signed the server's certificate";
 /// Classes of errors that the content of one step can cause: bad data, broken rules, deadlocks, triggers.
 const OF_ONE: [&str; 4] = ["22", "23", "40", "P0"];
 

@@ -5,7 +5,7 @@
 //! are halved until it is alone.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -46,7 +46,7 @@ impl Writer {
     /// With a lane for each connection, on the runtime of the caller.
     pub(super) fn start(kind: Kind, links: Vec<Link>) -> Self {
         let (steps, waiting) = mpsc::channel(WAITING);
-        let queue = Arc::new(Mutex::new(Queue { waiting, aside: VecDeque::new() }));
+        let queue = Arc::new(Mutex::new(Queue { kind, waiting, aside: VecDeque::new() }));
         for link in links {
             tokio::spawn(run(kind, link, Arc::clone(&queue)));
         }
@@ -68,6 +68,7 @@ impl Writer {
 
 /// What waits for a lane.
 struct Queue {
+    kind: Kind,
     waiting: mpsc::Receiver<Step>,
     /// Could not go with those it came with.
     aside: VecDeque<Step>,
@@ -82,19 +83,19 @@ impl Queue {
             None => self.waiting.recv().await?,
         };
         let alone = first.displaces();
-        let mut keys = HashSet::from([first.record.key]);
+        let mut taken = Taken::new(self.kind);
+        taken.admits(&first.record);
         let mut size = first.record.size();
         let mut steps = vec![first];
         let mut aside = VecDeque::new();
         while !alone && steps.len() < TOGETHER && size < TOGETHER_BYTES {
             let more = self.aside.pop_front().or_else(|| self.waiting.try_recv().ok());
             let Some(step) = more else { break };
-            if step.displaces() || keys.contains(&step.record.key) {
+            if step.displaces() || !taken.admits(&step.record) {
                 aside.push_back(step);
                 continue;
             }
             size += step.record.size();
-            keys.insert(step.record.key);
             steps.push(step);
         }
         aside.append(&mut self.aside);
@@ -102,6 +103,32 @@ impl Queue {
         // Whoever has gone was told that nobody knows; so it may just as well not happen.
         steps.retain(|step| !step.answer.is_closed());
         Some(steps)
+    }
+}
+
+/// What steps that go together lock, a payer after the other: keys and names. Everybody locks in one order, so that
+/// nobody waits in a circle; where a payer has a name to lock, its one order is all that is locked of it.
+struct Taken {
+    kind: Kind,
+    keys: HashSet<[u8; 32]>,
+    /// With whether it locks a name.
+    payers: HashMap<String, bool>,
+}
+
+impl Taken {
+    fn new(kind: Kind) -> Self {
+        Self { kind, keys: HashSet::new(), payers: HashMap::new() }
+    }
+
+    /// Adds a step, if it can go with those that are there.
+    fn admits(&mut self, record: &Record) -> bool {
+        let is_named = self.kind == Kind::Open && record.payment_id.is_some();
+        let meets = self.payers.get(&record.payer).is_some_and(|named| *named || is_named);
+        if meets || !self.keys.insert(record.key) {
+            return false;
+        }
+        self.payers.insert(record.payer.clone(), is_named);
+        true
     }
 }
 

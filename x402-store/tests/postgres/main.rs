@@ -1,5 +1,12 @@
 //! `PostgresStore` against a real server: the contract, and what can go wrong between the two.
 
+mod crowds;
+mod encryption;
+mod figures;
+mod load;
+mod outages;
+mod records;
+mod start;
 mod support;
 
 use support::store;
