@@ -11,8 +11,7 @@ use super::trouble::Trouble;
 
 /// The version of the tables in a schema; 0 where there are none.
 pub(super) async fn version(client: &Client, schema: &str) -> Result<i32, Trouble> {
-    let there =
-        client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&format!("{schema}.versions")]).await?;
+    let there = client.query_one(THERE, &[&schema]).await?;
     if !there.get::<_, bool>(0) {
         return Ok(0);
     }

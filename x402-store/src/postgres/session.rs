@@ -106,10 +106,8 @@ impl Drop for Driver {
 
 async fn dial(target: &Target) -> Result<(Client, Driver), Trouble> {
     let Address { config, connector, .. } = &target.address;
-    let (client, connection) = config
-        .connect(connector.clone())
-        .await
-        .map_err(|error| Trouble::from(error).before_greeting())?;
+    let (client, connection) =
+        config.connect(connector.clone()).await.map_err(|error| Trouble::from(error).before_greeting())?;
     let driver = tokio::spawn(async move {
         // Who waits for an answer is told.
         let _ = connection.await;

@@ -5,13 +5,13 @@ use std::{sync::Arc, time::Instant};
 use devservices::Postgres;
 use x402_core::{order::OrderStore, testing::store_contract::Payments};
 
-use crate::support::connect;
+use crate::support::patient;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_orders_at_once_are_durable_ten_times_as_fast_as_one_by_one() {
     let server = Postgres::options().start().unwrap_or_else(|error| panic!("{error}"));
     let url = server.database().unwrap();
-    let store: Arc<dyn OrderStore> = Arc::new(connect(&url).await);
+    let store: Arc<dyn OrderStore> = Arc::new(patient(&url).await);
     let mut best: f64 = 0.0;
     for _ in 0..ROUNDS {
         let payments = Payments::new(Arc::clone(&store));

@@ -39,7 +39,8 @@ async fn what_is_final_cannot_be_changed_by_hand_either() {
 async fn responses_are_forgotten_when_their_time_is_over_and_orders_are_not() {
     let url = database();
     let lifetime = Duration::from_secs(60);
-    let store = PostgresStore::builder(&url).response_lifetime(lifetime).connect().await.unwrap();
+    let store =
+        PostgresStore::builder(&url).response_lifetime(lifetime).patience(lifetime).connect().await.unwrap();
     let payments = payments(&store);
     let count = 1_100;
     let response = || Some(StoredResponse::new(200, vec![], Bytes::from_static(b"sunny")));
@@ -119,8 +120,9 @@ async fn every_question_follows_an_index() {
         ("attention AND payment = 'settled' ORDER BY created_at DESC, key DESC LIMIT 5", "orders_attention"),
         ("payer = 'x' AND payment_id = 'y'", "orders_name"),
     ] {
-        let explain =
-            format!("SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off; EXPLAIN SELECT document FROM x402.orders WHERE {condition}");
+        let explain = format!(
+            "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off; EXPLAIN SELECT document FROM x402.orders WHERE {condition}"
+        );
         let plan = server().sql(&url, &explain).unwrap();
         assert!(plan.contains(index), "{condition}: {plan}");
         assert!(!plan.contains("Sort"), "{condition}: {plan}");

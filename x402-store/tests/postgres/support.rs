@@ -29,6 +29,12 @@ pub(crate) async fn connect(url: &str) -> PostgresStore {
     PostgresStore::connect(url).await.unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// A store that waits, for tests in which a slow machine is no fault.
+pub(crate) async fn patient(url: &str) -> PostgresStore {
+    let builder = PostgresStore::builder(url).patience(Duration::from_secs(20));
+    builder.connect().await.unwrap_or_else(|error| panic!("{error}"))
+}
+
 pub(crate) fn payments(store: &PostgresStore) -> Payments {
     Payments::new(Arc::new(store.clone()))
 }
