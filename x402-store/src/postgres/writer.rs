@@ -201,7 +201,7 @@ fn signed(version: u64) -> i64 {
 
 /// Those beyond wait to get in line.
 const WAITING: usize = 4096;
-const TOGETHER: usize = 256;
+const TOGETHER: usize = 128;
 const TOGETHER_BYTES: usize = 4 * 1024 * 1024;
 const TRANSFER: &str = "orders_transfer";
 const NAME: &str = "orders_name";

@@ -41,7 +41,8 @@ async fn another_kind_of_server_is_told_apart() {
     tokio::spawn(async move {
         let (mut client, _) = listener.accept().await.unwrap();
         let mut greeting = [0; 1000];
-        client.read(&mut greeting).await.unwrap();
+        let read = client.read(&mut greeting).await.unwrap();
+        assert!(read > 0);
         client.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
     });
     let text = refusal(&format!("postgres://x:secret@{at}/shop")).await;
