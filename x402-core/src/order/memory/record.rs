@@ -102,6 +102,7 @@ impl Record {
             reason: rare.and_then(|rare| rare.reason.clone()),
             dead: self.dead,
             response_kept: self.response_kept,
+            response: None,
             noticed: self.noticed,
             leased_until: (self.leased_until != Seconds::NEVER).then(|| self.leased_until.get()),
             fence: u64::from(self.fence),
