@@ -10,8 +10,7 @@ pub async fn an_identifier_names_one_payment_of_its_payer(store: Arc<dyn OrderSt
     let payments = Payments::new(store);
     let first = named(payments.request(0), "order-of-breakfast");
     payments.create(&first).await;
-    let second =
-        OpenRequest { payer: Arc::clone(&first.payer), ..named(payments.request(1), "order-of-breakfast") };
+    let second = named(payments.request_of(0, 1), "order-of-breakfast");
     for now in [payments.now, payments.lapsed()] {
         let order = payments.held(&second, now).await;
         assert_eq!(order.key, first.key, "the order that has the identifier is the one held");
@@ -36,11 +35,7 @@ pub async fn payers_do_not_share_identifiers(store: Arc<dyn OrderStore>) {
 /// Of 64 payments of one payer that come at once with one identifier, one is claimed.
 pub async fn of_64_parallel_claims_of_one_identifier_one_is_new(store: Arc<dyn OrderStore>) {
     let payments = Payments::new(store);
-    let payer = payments.request(0).payer;
-    let request = |number| OpenRequest {
-        payer: Arc::clone(&payer),
-        ..named(payments.request(number), "order-of-breakfast")
-    };
+    let request = |number| named(payments.request_of(0, number), "order-of-breakfast");
     let opened = at_once(&payments, 64, payments.now, request).await;
     let new: Vec<_> = opened
         .iter()
@@ -62,8 +57,7 @@ pub async fn an_identifier_of_a_rejected_claim_is_free(store: Arc<dyn OrderStore
     let first = named(payments.request(0), "order-of-breakfast");
     let (lease, _) = payments.create(&first).await;
     payments.report(&lease, [Event::VerifyRejected { reason: "insufficient_funds".into() }]).await;
-    let second =
-        OpenRequest { payer: Arc::clone(&first.payer), ..named(payments.request(1), "order-of-breakfast") };
+    let second = named(payments.request_of(0, 1), "order-of-breakfast");
     payments.create(&second).await;
     let order = payments.held(&payments.again(&first, 1), payments.now).await;
     assert_eq!(order.key, second.key);

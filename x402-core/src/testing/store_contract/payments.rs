@@ -1,19 +1,20 @@
-//! Payments that come for their handler, and what a store must keep of those that were paid.
+//! Payments to present to a store.
 
 use std::{sync::Arc, time::Duration};
 
 use sha2::{Digest, Sha256};
 
-use super::claims::at_once;
 use crate::{
     facilitator::Settlement,
     order::{
-        DeliveryState, Event, Lease, OpenRequest, Opened, Order, OrderId, OrderStore, OwnerToken,
-        PaymentState, RequestFingerprint, StoreError, StoredResponse, Terms,
+        Event, KeptPayment, Lease, OpenRequest, Opened, Order, OrderId, OrderStore, OwnerToken, Provenance,
+        QuoteMark, RequestFingerprint, StoreError, StoredResponse, Terms, Worker,
     },
     price::{AtomicAmount, NetworkId, PriceOption},
+    quote::BindingLevel,
     scheme::PaymentKey,
     time::{Clock, SystemClock, UnixSeconds},
+    wire::v2::ResourceInfo,
 };
 
 /// Payments that no other test has, and a store to present them to.
@@ -42,13 +43,20 @@ impl Payments {
     /// remembered for `MEMORY`.
     #[must_use]
     pub fn request(&self, number: u32) -> OpenRequest {
-        let address: [u8; 20] = *self.bytes("payer", number).first_chunk().expect("32 bytes have 20");
+        self.request_of(number, number)
+    }
+
+    /// The same for a payment of the payer with this number.
+    #[must_use]
+    pub fn request_of(&self, payer: u32, number: u32) -> OpenRequest {
+        let address: [u8; 20] = *self.bytes("payer", payer).first_chunk().expect("32 bytes have 20");
+        let key = PaymentKey::of_payer(&address, self.bytes("key", number));
         let network = NetworkId::new("eip155:84532").expect("a network");
         let amount = AtomicAmount::from(10_000_u64);
         let option = PriceOption::new(network, ASSET, amount, PAY_TO);
         OpenRequest {
-            id: OrderId::new(self.random("order", number)),
-            key: PaymentKey::of_payer(&address, self.bytes("key", number)),
+            id: OrderId::of(&key, self.random("order", number)),
+            key,
             payment_id: None,
             fingerprint: RequestFingerprint::from_bytes(self.random("request", number)),
             digest: self.random("digest", number),
@@ -63,11 +71,35 @@ impl Payments {
         }
     }
 
+    /// The same, with all that is known of where it comes from.
+    #[must_use]
+    pub fn traced(&self, number: u32) -> OpenRequest {
+        let quote = QuoteMark {
+            id: self.random("quote", number),
+            digest: self.bytes("quote", number),
+            issued_at: self.now.before(LEASE),
+            expires_at: self.now.after(LEASE),
+        };
+        let provenance = Provenance {
+            method: "GET".into(),
+            path: "/weather/oslo".into(),
+            query_digest: Some(self.bytes("query", number)),
+            body_digest: Some(self.bytes("body", number)),
+            quote: Some(quote),
+            binding: BindingLevel::SignedQuote,
+            authorization_hash: self.bytes("authorization", number),
+            valid_after: self.now.before(MEMORY),
+            verified_by: "local".into(),
+        };
+        OpenRequest { provenance: Some(Arc::new(provenance)), ..self.request(number) }
+    }
+
     /// The same presentation by another holder.
     #[must_use]
     pub fn again(&self, request: &OpenRequest, holder: u32) -> OpenRequest {
-        let (id, owner) = (self.random("another order", holder), self.random("another owner", holder));
-        OpenRequest { id: OrderId::new(id), owner: OwnerToken::new(owner), ..request.clone() }
+        let id = OrderId::of(&request.key, self.random("another order", holder));
+        let owner = OwnerToken::new(self.random("another owner", holder));
+        OpenRequest { id, owner, ..request.clone() }
     }
 
     /// The same payment, presented for another request.
@@ -101,11 +133,34 @@ impl Payments {
         }
     }
 
+    /// The worker with this number, which holds what it takes for `lease`.
+    #[must_use]
+    pub fn worker(&self, number: u32, lease: Duration) -> Worker {
+        Worker { owner: OwnerToken::new(self.random("worker", number)), lease }
+    }
+
+    /// Takes what is due at `now`, at most `limit` orders.
+    pub async fn due(&self, worker: &Worker, limit: usize, now: UnixSeconds) -> Vec<(Lease, Order)> {
+        let taken = self.store.due(worker, limit, now).await.expect("the store answers");
+        assert!(taken.len() <= limit, "{} orders were taken, {limit} were asked for", taken.len());
+        taken
+    }
+
     /// Reports events that must be possible.
     pub async fn report(&self, lease: &Lease, events: impl IntoIterator<Item = Event>) -> Order {
+        self.report_at(lease, events, self.now).await
+    }
+
+    /// Reports events that must be possible at `now`.
+    pub async fn report_at(
+        &self,
+        lease: &Lease,
+        events: impl IntoIterator<Item = Event>,
+        now: UnixSeconds,
+    ) -> Order {
         let mut last = None;
         for event in events {
-            let advanced = self.store.advance(lease, &event, self.now).await;
+            let advanced = self.store.advance(lease, &event, now).await;
             last = Some(advanced.unwrap_or_else(|error| panic!("{event:?}: {error:?}")));
         }
         last.expect("at least one event is reported")
@@ -132,6 +187,21 @@ impl Payments {
             option.amount,
         );
         Event::SettleOk { settlement: Arc::new(settlement) }
+    }
+
+    /// The event that puts a settlement off, with a kept response or without.
+    #[must_use]
+    pub fn deferred(&self, request: &OpenRequest, response: Option<StoredResponse>) -> Event {
+        let json = format!(r#"{{"x402Version":2,"payload":{{"signature":"{}"}}}}"#, request.key).into();
+        let resource = ResourceInfo {
+            url: "https://api.example.com/weather/oslo".into(),
+            description: Some("the weather".into()),
+            ..ResourceInfo::default()
+        };
+        Event::SettleDeferred {
+            response: response.map(Arc::new),
+            payment: Arc::new(KeptPayment::new(json, resource)),
+        }
     }
 
     /// The order as the store has it.
@@ -173,69 +243,6 @@ impl std::fmt::Debug for Payments {
 /// Whether an answer says that the lease is not good any more.
 pub(super) fn is_overtaken<T>(answer: &Result<T, StoreError>) -> bool {
     matches!(answer, Err(StoreError::Overtaken))
-}
-
-/// A settled order whose holder vanished before delivery is resumed, by one of fifty who come for it at once.
-pub async fn a_settled_undelivered_order_is_resumed_by_one_of_50(store: Arc<dyn OrderStore>) {
-    let payments = Payments::new(store);
-    let request = payments.request(0);
-    payments.settle(&request, None).await;
-    let opened = at_once(&payments, 50, payments.lapsed(), |holder| payments.again(&request, holder)).await;
-    let mut resumed = 0;
-    for opened in opened {
-        match opened {
-            Opened::Resumed(_, order) => {
-                assert!(order.is_settled());
-                assert_eq!(order.state.delivery, DeliveryState::Errored, "a lost run is to be repeated");
-                resumed += 1;
-            }
-            Opened::Held(order) => assert!(order.is_settled()),
-            Opened::New(..) => panic!("a settled order was forgotten"),
-        }
-    }
-    assert_eq!(resumed, 1);
-}
-
-/// An order that was delivered is nobody's any more.
-pub async fn a_delivered_order_stays_held(store: Arc<dyn OrderStore>) {
-    let payments = Payments::new(store);
-    let request = payments.request(0);
-    let (lease, _) = payments.settle(&request, None).await;
-    payments.report(&lease, [Event::Delivered]).await;
-    for now in [payments.now, payments.lapsed(), payments.now.after(MEMORY * 2)] {
-        let order = payments.held(&payments.again(&request, 1), now).await;
-        assert_eq!(order.state.delivery, DeliveryState::Delivered);
-    }
-}
-
-/// Who comes for an order whose settlement was interrupted must find out what became of it.
-pub async fn an_interrupted_settlement_is_resumed_as_unresolved(store: Arc<dyn OrderStore>) {
-    let payments = Payments::new(store);
-    let request = payments.request(0);
-    let (lease, _) = payments.create(&request).await;
-    let response = Some(Arc::new(response()));
-    payments
-        .report(&lease, [Event::VerifyOk, Event::HandlerStarted, Event::SettleStarted { response }])
-        .await;
-    let (_, order) = payments.resume(&payments.again(&request, 1), payments.lapsed()).await;
-    assert_eq!(order.state.payment, PaymentState::Unresolved);
-    assert_eq!(order.state.delivery, DeliveryState::Ready, "the kept response is still there");
-}
-
-/// A handler whose holders vanish runs as often as one that fails.
-pub async fn the_handler_runs_at_most_three_times_unpaid(store: Arc<dyn OrderStore>) {
-    let payments = Payments::new(store);
-    let request = payments.request(0);
-    let (lease, _) = payments.create(&request).await;
-    payments.report(&lease, [Event::VerifyOk, Event::HandlerStarted]).await;
-    let mut now = payments.now;
-    for holder in 1..3 {
-        now = now.after(LEASE);
-        let (lease, order) = payments.resume(&payments.again(&request, holder), now).await;
-        assert_eq!(order.state.payment, PaymentState::Verified);
-        payments.store.advance(&lease, &Event::HandlerStarted, now).await.expect("attempts are left");
-    }
-    payments.held(&payments.again(&request, 3), now.after(LEASE)).await;
 }
 
 /// A response with two headers.

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::payments::{LEASE, MEMORY, Payments, response};
-use crate::order::{ENTITLEMENT, Event, Lease, OrderStore, OwnerToken, StoreError};
+use crate::order::{ENTITLEMENT, Event, Lease, OpenRequest, OrderStore, OwnerToken, StoreError};
 
 /// A store that was never told of a payment has nothing and changes nothing.
 pub async fn nothing_is_known_of_a_payment_never_claimed(store: Arc<dyn OrderStore>) {
@@ -116,4 +116,47 @@ pub async fn a_settled_order_is_remembered_longer(store: Arc<dyn OrderStore>) {
     }
     let (_, order) = payments.resume(&payments.again(&request, 1), much_later).await;
     assert!(order.is_settled());
+}
+
+/// Tidying up leaves what must be there: orders, responses, payments that are owed.
+pub async fn what_must_be_kept_survives_tidying(store: Arc<dyn OrderStore>) {
+    let payments = Payments::new(store);
+    let (settled, claimed, deferred) = (payments.request(0), payments.request(1), payments.request(2));
+    let (lease, _) = payments.settle(&settled, Some(response())).await;
+    payments.report(&lease, [Event::Undelivered]).await;
+    payments.create(&claimed).await;
+    let (lease, _) = payments.create(&deferred).await;
+    let begun = [Event::VerifyOk, Event::HandlerStarted, payments.deferred(&deferred, None)];
+    payments.report(&lease, begun).await;
+    payments.store.tidy(payments.now).await.expect("the store answers");
+    let kept = payments.store.response(&settled.key).await.expect("the store answers");
+    assert_eq!(kept.as_deref(), Some(&response()));
+    let last_second = claimed.keep_until.before(Duration::from_secs(1));
+    payments.store.tidy(last_second).await.expect("the store answers");
+    for request in [&settled, &claimed, &deferred] {
+        assert!(payments.found(request, last_second).await.is_some());
+    }
+    let kept = payments.store.payment(&deferred.key).await.expect("the store answers");
+    assert!(kept.is_some(), "it is still owed");
+    payments.resume(&payments.again(&settled, 1), last_second).await;
+}
+
+/// A store that works says so.
+pub async fn a_store_that_works_answers_a_ping(store: Arc<dyn OrderStore>) {
+    store.ping().await.expect("the store answers");
+}
+
+/// Where an order comes from is kept whole, through every change, or not at all.
+pub async fn provenance_is_kept_whole_or_not_at_all(store: Arc<dyn OrderStore>) {
+    let payments = Payments::new(store);
+    let request = payments.traced(0);
+    let (lease, _) = payments.create(&request).await;
+    let kept = payments.find(&request).await.provenance;
+    assert!(kept.is_none() || kept == request.provenance, "{kept:?}");
+    payments.report(&lease, [Event::VerifyOk, Event::HandlerStarted]).await;
+    assert_eq!(payments.find(&request).await.provenance, kept);
+    // Presented again it may come from elsewhere: what is kept is where it came from first.
+    let again = OpenRequest { provenance: None, ..payments.again(&request, 1) };
+    payments.resume(&again, payments.lapsed()).await;
+    assert_eq!(payments.find(&request).await.provenance, kept);
 }
