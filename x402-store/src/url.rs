@@ -193,7 +193,8 @@ async fn postgres(_: &str, _: bool) -> Result<Arc<dyn OrderStore>, ConfigError> 
 
 #[cfg(not(all(feature = "memory", feature = "sqlite", feature = "redis", feature = "postgres")))]
 fn switched_off(feature: &str) -> ConfigError {
-    let problem = format!("this program was built without it; switch on the feature `{feature}` of x402-store");
+    let problem =
+        format!("this program was built without it; switch on the feature `{feature}` of x402-store");
     ConfigError::new(format!("{feature} store"), problem)
 }
 

@@ -18,7 +18,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use x402_core::order::OrderStore;
+use x402_core::{error::ConfigError, order::OrderStore};
 use x402_store::StoreUrl;
 
 use self::failure::Failure;
@@ -53,6 +53,9 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 async fn orders(arguments: OrdersArguments, out: &mut (dyn Write + Send)) -> Result<u8, Failure> {
+    if arguments.store.is_empty() {
+        return Err(ConfigError::new("store", "is missing; name it with --store or in X402_STORE").into());
+    }
     let url: StoreUrl = arguments.store.parse()?;
     let store: Arc<dyn OrderStore> = url.connect_existing().await?;
     match arguments.command {
@@ -83,7 +86,14 @@ enum Command {
 struct OrdersArguments {
     /// The store: sqlite:FILE, redis://HOST:PORT[,redis://..] or postgres://USER:PASSWORD@HOST/DATABASE. With a password
     /// in it, better in the environment, where other users do not see it
-    #[arg(long, value_name = "URL", env = "X402_STORE", hide_env_values = true, global = true, default_value = "")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "X402_STORE",
+        hide_env_values = true,
+        global = true,
+        default_value = ""
+    )]
     #[arg(hide_default_value = true)]
     store: String,
     #[command(subcommand)]

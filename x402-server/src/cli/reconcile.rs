@@ -59,7 +59,13 @@ pub(super) async fn run(
     out: &mut (dyn Write + Send),
 ) -> Result<u8, Failure> {
     let reconciler = reconciler(Arc::clone(&store), arguments)?;
-    let mut report = Report { out, json: arguments.json, verbose: false, totals: Totals::default(), seen: Seen::default() };
+    let mut report = Report {
+        out,
+        json: arguments.json,
+        verbose: false,
+        totals: Totals::default(),
+        seen: Seen::default(),
+    };
     if arguments.ids.is_empty() {
         let mut filter = arguments.filter.filter();
         if !arguments.all {

@@ -41,7 +41,7 @@ pub(super) async fn run(
     let order = find(store, &arguments.id, now).await?;
     let history = store.history(&order.key).await?;
     if arguments.json {
-        let view = OrderView { history: Some(history), ..OrderView::of(&order, now) };
+        let view = OrderView::of(&order, now).with_history(history);
         serde_json::to_writer_pretty(&mut *out, &view).map_err(std::io::Error::from)?;
         writeln!(out)?;
     } else {

@@ -36,7 +36,10 @@ mod tests {
 
     #[test]
     fn a_terminal_is_not_told_what_to_do() {
-        assert_eq!(plain("/weather/\u{1b}[2Joslo\n\u{202e}\u{9b}"), "/weather/\\u{1b}[2Joslo\\u{a}\\u{202e}\\u{9b}");
+        assert_eq!(
+            plain("/weather/\u{1b}[2Joslo\n\u{202e}\u{9b}"),
+            "/weather/\\u{1b}[2Joslo\\u{a}\\u{202e}\\u{9b}"
+        );
         assert_eq!(plain("/wetter/köln"), "/wetter/köln");
     }
 

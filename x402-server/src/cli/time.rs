@@ -44,7 +44,8 @@ pub(super) fn text(time: UnixSeconds) -> String {
 }
 
 const DATE: usize = "2026-11-21".len();
-const WANTED: &str = "wanted a time such as 2026-11-21T08:00:00Z or 2026-11-21, or how long ago, such as 2h or 7d";
+const WANTED: &str =
+    "wanted a time such as 2026-11-21T08:00:00Z or 2026-11-21, or how long ago, such as 2h or 7d";
 
 #[cfg(test)]
 mod tests {
@@ -68,8 +69,18 @@ mod tests {
         ] {
             assert_eq!(read(written, NOW).map(UnixSeconds::get), Ok(seconds), "{written}");
         }
-        for wrong in ["", "h", "-2h", "2 h", "1.5h", "yesterday", "2027-13-01", "2027-01-15T08:00:00", "1969-12-31", "é"]
-        {
+        for wrong in [
+            "",
+            "h",
+            "-2h",
+            "2 h",
+            "1.5h",
+            "yesterday",
+            "2027-13-01",
+            "2027-01-15T08:00:00",
+            "1969-12-31",
+            "é",
+        ] {
             assert!(read(wrong, NOW).is_err(), "{wrong}");
         }
     }

@@ -2,9 +2,7 @@
 
 use serde::Serialize;
 use x402_core::{
-    order::{
-        Attention, DeliveryState, Order, OrderId, OrderStatus, PaymentId, PaymentState, Transition,
-    },
+    order::{Attention, DeliveryState, Order, OrderId, OrderStatus, PaymentId, PaymentState, Transition},
     price::{AtomicAmount, NetworkId},
     scheme::PaymentKey,
     time::UnixSeconds,
@@ -38,7 +36,7 @@ pub(super) struct OrderView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     leased_until: Option<UnixSeconds>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) history: Option<Vec<Transition>>,
+    history: Option<Vec<Transition>>,
 }
 
 impl<'a> OrderView<'a> {
@@ -67,6 +65,10 @@ impl<'a> OrderView<'a> {
             leased_until: order.leased_until,
             history: None,
         }
+    }
+
+    pub(super) fn with_history(self, history: Vec<Transition>) -> Self {
+        Self { history: Some(history), ..self }
     }
 }
 

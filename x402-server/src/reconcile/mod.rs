@@ -170,8 +170,9 @@ impl Reconciler {
     async fn ask(&self, order: &Order) -> Result<Evidence, String> {
         let network = &order.terms.option.network;
         let of = |wanted: Option<&NetworkId>| self.witnesses.iter().find(|(of, _)| of.as_ref() == wanted);
-        let (_, witness) =
-            of(Some(network)).or_else(|| of(None)).ok_or_else(|| format!("no node for {network} was named"))?;
+        let (_, witness) = of(Some(network))
+            .or_else(|| of(None))
+            .ok_or_else(|| format!("no node for {network} was named"))?;
         match witness.evidence(&Transfer::from(order)).await {
             Ok(Evidence::Settled(settlement)) => match implausible(&settlement, order) {
                 None => Ok(Evidence::Settled(settlement)),
@@ -179,7 +180,7 @@ impl Reconciler {
             },
             Ok(evidence) => Ok(evidence),
             Err(VerifyError::Unavailable(error)) => Err(error.to_string()),
-            Err(VerifyError::Rejected(reason)) => Err(format!("the order cannot be looked for: {reason}")),
+            Err(error) => Err(format!("the order cannot be looked for: {error}")),
         }
     }
 

@@ -50,12 +50,7 @@ impl World {
 
 fn paid(request: &OpenRequest, transaction: &str) -> Settlement {
     let option = &request.terms.option;
-    Settlement::new(
-        transaction.to_owned(),
-        option.network.clone(),
-        request.payer.to_string(),
-        option.amount,
-    )
+    Settlement::new(transaction.to_owned(), option.network.clone(), request.payer.to_string(), option.amount)
 }
 
 fn expired() -> Evidence {
@@ -66,8 +61,7 @@ fn expired() -> Evidence {
 #[tokio::test]
 async fn an_unknown_outcome_is_recorded_as_the_chain_knows_it() {
     let world = World::new();
-    let (first, second, third) =
-        (world.unknown(0).await, world.unknown(1).await, world.unknown(2).await);
+    let (first, second, third) = (world.unknown(0).await, world.unknown(1).await, world.unknown(2).await);
 
     let order = world.payments.find(&first).await;
     let settled = Evidence::Settled(paid(&first, "0x0a"));
@@ -99,9 +93,7 @@ async fn a_settlement_that_the_chain_took_back_is_reported_and_left_alone() {
     let (lease, _) = world.payments.settle(&request, None).await;
     let order = world.payments.report(&lease, [Event::Delivered]).await;
     let transaction = order.settlement.as_ref().unwrap().transaction.clone();
-    let found = async |evidence| {
-        world.reconciler(evidence).compare(order.clone()).await.unwrap().finding
-    };
+    let found = async |evidence| world.reconciler(evidence).compare(order.clone()).await.unwrap().finding;
     assert_eq!(found(Evidence::Settled(paid(&request, &transaction.to_uppercase()))).await, Finding::Agrees);
     let moved = Finding::Moved { transaction: "0x0b".to_owned() };
     assert_eq!(found(Evidence::Settled(paid(&request, "0x0b"))).await, moved);
@@ -117,8 +109,7 @@ async fn money_that_the_store_does_not_know_of_is_reported() {
     let (lease, _) = world.payments.create(&request).await;
     let order =
         world.payments.report(&lease, [Event::VerifyRejected { reason: "nonce_already_used".into() }]).await;
-    let checked =
-        world.reconciler(Evidence::Settled(paid(&request, "0x0c"))).compare(order).await.unwrap();
+    let checked = world.reconciler(Evidence::Settled(paid(&request, "0x0c"))).compare(order).await.unwrap();
     assert_eq!(checked.finding, Finding::Unrecorded { transaction: "0x0c".to_owned() });
     assert!(checked.finding.needs_attention());
     let mut totals = Totals::default();
