@@ -12,6 +12,8 @@ mod lookups;
 mod payments;
 mod race;
 mod ready;
+mod sqlite;
+mod stores;
 mod tables;
 
 pub use self::{
@@ -29,5 +31,7 @@ pub use self::{
     payments::{CountingScheme, Payments},
     race::{Race, Standings},
     ready::ready,
+    sqlite::SqliteRace,
+    stores::orders_per_second,
     tables::{NETWORK, PAY_TO, prices, prices_with_rules},
 };

@@ -5,6 +5,8 @@ mod chain;
 mod demo;
 mod deny;
 mod job;
+#[cfg(unix)]
+mod services;
 mod test;
 mod tools;
 mod workspace;
@@ -35,6 +37,9 @@ enum Command {
     Bench(bench::Arguments),
     /// Start a development chain and leave it running until Ctrl-C
     Chain,
+    /// Start Redis, a Redis Cluster and PostgreSQL and leave them running until Ctrl-C, or install them
+    #[cfg(unix)]
+    Services(services::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -54,6 +59,8 @@ fn run(command: &Command) -> Result<ExitCode, BoxError> {
         Command::Deny => deny::run()?,
         Command::Bench(arguments) => bench::run(arguments)?,
         Command::Chain => chain::run()?,
+        #[cfg(unix)]
+        Command::Services(arguments) => services::run(arguments)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: the steps, one after the other, and a table at the end.
 
+mod disk;
 mod features;
 mod fuzz;
 mod sizes;
@@ -58,6 +59,11 @@ impl fmt::Display for Outcome {
 
 /// Runs the steps and prints the table; its last line is the last word, so a failed step is told by the code.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, BoxError> {
+    disk::check(arguments.names.is_empty())?;
+    #[cfg(unix)]
+    if Step::value_variants().iter().any(|step| arguments.wants(*step) && step.starts_services()) {
+        crate::services::install()?;
+    }
     let mut report = Report::default();
     for step in Step::value_variants().iter().filter(|step| arguments.wants(**step)) {
         if report.failed && !arguments.keep_going {

@@ -63,6 +63,14 @@ impl Step {
     }
 }
 
+impl Step {
+    /// Whether its tests need Redis and PostgreSQL.
+    #[cfg(unix)]
+    pub(super) const fn starts_services(self) -> bool {
+        matches!(self, Self::Unit | Self::Scenarios | Self::E2e | Self::Interop | Self::Budgets)
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.to_possible_value().expect("no step is hidden").get_name())
