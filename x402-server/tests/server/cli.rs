@@ -22,10 +22,10 @@ struct World {
 }
 
 /// What the command printed, and how it ended.
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl World {
@@ -49,7 +49,7 @@ impl World {
 }
 
 impl Ran {
-    fn ok(self) -> String {
+    pub(crate) fn ok(self) -> String {
         assert_eq!(self.code, 0, "{}", self.err);
         self.out
     }
@@ -58,7 +58,7 @@ impl Ran {
         serde_json::from_str(&self.ok()).unwrap()
     }
 
-    fn lines(self) -> Vec<Value> {
+    pub(crate) fn lines(self) -> Vec<Value> {
         self.ok().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
@@ -71,11 +71,11 @@ impl Ran {
     }
 }
 
-fn file(folder: &Path) -> PathBuf {
+pub(crate) fn file(folder: &Path) -> PathBuf {
     folder.join("orders.db")
 }
 
-fn x402(arguments: &[&str], environment: &[(&str, &str)]) -> Ran {
+pub(crate) fn x402(arguments: &[&str], environment: &[(&str, &str)]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_x402"));
     command.args(arguments).env_remove("X402_STORE").env_remove("X402_RPC");
     let Output { status, stdout, stderr } = command.envs(environment.iter().copied()).output().unwrap();

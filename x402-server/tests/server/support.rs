@@ -5,6 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use bytes::Bytes;
 use x402_core::{
     Admission, Engine, Outcome, PaidContext, Ticket, Triage,
+    facilitator::Facilitator,
     head::{Header, RequestHead},
     order::OrderStore,
     price::Prices,
@@ -37,15 +38,7 @@ pub(crate) struct Sale {
 impl Shop {
     pub(crate) fn over(store: Arc<dyn OrderStore>, key: QuoteKey) -> Self {
         let facilitator = FakeFacilitator::new().with_local_proof();
-        let prices = Prices::new("https://api.example.com")
-            .pay_to(NETWORK, PAY_TO)
-            .charge("GET /weather/{city}", "$0.01")
-            .charge("GET /dear", "$1")
-            .build()
-            .unwrap();
-        let engine =
-            Engine::builder(prices).facilitator(facilitator.clone()).store(Arc::clone(&store)).quote_key(key);
-        let engine = engine.resolve_within(std::time::Duration::ZERO).build().unwrap();
+        let engine = engine(Arc::clone(&store), key, facilitator.clone());
         Self { engine, facilitator, payer: TestPayer::new("alice"), store }
     }
 
@@ -93,9 +86,7 @@ impl Shop {
         let unpaid = Get { path, payment: None };
         let Triage::Reply(reply) = self.engine.triage(&unpaid) else { panic!("{path} is priced") };
         let payment = self.payer.pay_v2(reply.get("payment-required").unwrap());
-        let paid = Get { path, payment: Some(payment.clone()) };
-        let Triage::Check(attempt) = self.engine.triage(&paid) else { panic!("{path} is priced") };
-        match self.engine.admit(attempt).await {
+        match present(&self.engine, path, &payment).await {
             Admission::Enter(ticket) => (ticket, payment),
             Admission::Reply(reply) => panic!("{reply:?}"),
         }
@@ -112,6 +103,29 @@ impl Shop {
             tokio::task::yield_now().await;
         }
     }
+}
+
+/// A paywall that keeps its orders there.
+pub(crate) fn engine(
+    store: Arc<dyn OrderStore>,
+    key: QuoteKey,
+    facilitator: impl Facilitator + 'static,
+) -> Engine {
+    let prices = Prices::new("https://api.example.com")
+        .pay_to(NETWORK, PAY_TO)
+        .charge("GET /weather/{city}", "$0.01")
+        .charge("GET /dear", "$1")
+        .build()
+        .unwrap();
+    let engine = Engine::builder(prices).facilitator(facilitator).store(store).quote_key(key);
+    engine.resolve_within(std::time::Duration::ZERO).build().unwrap()
+}
+
+/// Presents a payment for a path.
+pub(crate) async fn present(engine: &Engine, path: &'static str, payment: &Bytes) -> Admission {
+    let paid = Get { path, payment: Some(payment.clone()) };
+    let Triage::Check(attempt) = engine.triage(&paid) else { panic!("{path} is priced") };
+    engine.admit(attempt).await
 }
 
 struct Get {
