@@ -11,7 +11,7 @@
 //! x402 orders reconcile --all --rpc https://sepolia.base.org
 //! ```
 //!
-//! It never creates a database, and it changes nothing but what [`reconcile`](https://docs.rs/x402-server) finds out for
+//! It never creates a database, and it changes nothing but what `reconcile` finds out for
 //! orders whose outcome is unknown. `x402 orders --help` tells the exit codes.
 //!
 //! # The endpoints

@@ -12,25 +12,24 @@ use x402_core::{
 use super::time;
 
 #[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Which orders")]
 pub(super) struct FilterArguments {
     /// Only with this status
-    #[arg(long, value_parser = status())]
+    #[arg(long, value_parser = status(), help_heading = WHICH)]
     status: Option<OrderStatus>,
     /// Only those that need this attention
-    #[arg(long, value_parser = attention())]
+    #[arg(long, value_parser = attention(), help_heading = WHICH)]
     attention: Option<Attention>,
     /// Only of this route, by its pattern, such as "GET /weather/{city}"
-    #[arg(long, value_name = "PATTERN")]
+    #[arg(long, value_name = "PATTERN", help_heading = WHICH)]
     route: Option<String>,
     /// Only of this payer
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", help_heading = WHICH)]
     payer: Option<String>,
     /// Only those opened then or later: 2026-11-21T08:00:00Z, 2026-11-21, or how long ago: 2h, 7d
-    #[arg(long, value_name = "TIME", value_parser = when)]
+    #[arg(long, value_name = "TIME", value_parser = when, help_heading = WHICH)]
     from: Option<UnixSeconds>,
     /// Only those opened before
-    #[arg(long, value_name = "TIME", value_parser = when)]
+    #[arg(long, value_name = "TIME", value_parser = when, help_heading = WHICH)]
     until: Option<UnixSeconds>,
 }
 
@@ -63,3 +62,5 @@ fn attention() -> impl TypedValueParser<Value = Attention> {
 fn when(text: &str) -> Result<UnixSeconds, &'static str> {
     time::read(text, SystemClock.now())
 }
+
+const WHICH: &str = "Which orders";

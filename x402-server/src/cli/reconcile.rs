@@ -11,6 +11,7 @@ use clap::Args;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
 use x402_core::{
+    error::ConfigError,
     order::{Attention, Filter, Order, OrderStore},
     price::NetworkId,
     time::{Clock, SystemClock},
@@ -28,7 +29,7 @@ use crate::{
     reconcile::{Checked, Finding, Reconciler, Totals},
 };
 
-#[derive(Args, Debug)]
+#[derive(Args)]
 pub(super) struct Arguments {
     /// Orders, by id, payment key or transaction; without any, those whose outcome is unknown
     ids: Vec<String>,
@@ -41,7 +42,7 @@ pub(super) struct Arguments {
     /// repeated
     #[arg(long, required = true, value_name = "[NETWORK=]URL", env = "X402_RPC", hide_env_values = true)]
     #[arg(value_delimiter = ' ')]
-    rpc: Vec<Node>,
+    rpc: Vec<String>,
     /// Blocks that a transfer must have behind it, its own counted
     #[arg(long, default_value_t = 1, value_name = "BLOCKS")]
     confirmations: u64,
@@ -51,6 +52,13 @@ pub(super) struct Arguments {
     /// One JSON document a line, the sums last
     #[arg(long)]
     json: bool,
+}
+
+/// Without the nodes, whose addresses may have keys in them.
+impl fmt::Debug for Arguments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Arguments").field("ids", &self.ids).field("all", &self.all).finish_non_exhaustive()
+    }
 }
 
 pub(super) async fn run(
@@ -105,37 +113,33 @@ async fn pages(
 fn reconciler(store: Arc<dyn OrderStore>, arguments: &Arguments) -> Result<Reconciler, Failure> {
     let mut reconciler = Reconciler::new(store);
     for node in &arguments.rpc {
+        let node: Node = node.parse()?;
         let witness = EvmWitness::new(&node.url)?.confirmations(arguments.confirmations);
-        reconciler = reconciler.witness(node.network.clone(), witness);
+        reconciler = reconciler.witness(node.network, witness);
     }
     Ok(if arguments.dry_run { reconciler.dry_run() } else { reconciler })
 }
 
-/// A node's address, which may have a key in it.
-#[derive(Clone)]
+/// A node's address, which may have a key in it: neither it nor the argument is ever shown.
 struct Node {
     network: Option<NetworkId>,
     url: String,
 }
 
 impl FromStr for Node {
-    type Err = &'static str;
+    type Err = ConfigError;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
         // A network has no slash in it; what stands behind one in a URL may have an equals sign.
         let (network, url) = match text.split_once('=') {
             Some((network, url)) if !network.contains('/') => (Some(network), url),
             _ => (None, text),
         };
         let network = network.map(str::parse).transpose();
-        let network = network.map_err(|_| "wanted URL or NETWORK=URL, as in eip155:8453=https://..")?;
+        let network = network.map_err(|_| {
+            ConfigError::new("--rpc", "what stands before `=` is no network; wanted eip155:8453=https://..")
+        })?;
         Ok(Self { network, url: url.to_owned() })
-    }
-}
-
-impl fmt::Debug for Node {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Node").field("network", &self.network).finish_non_exhaustive()
     }
 }
 
