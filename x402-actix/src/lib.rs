@@ -106,6 +106,27 @@
 //! # }
 //! ```
 //!
+//! # Retries
+//!
+//! The same payment again is the same sale: it joins the request in flight, gets the stored response, or has what was
+//! begun finished. Payers may name their payments besides ([`PaymentIdentifier`]), so that one that signs anew by mistake
+//! is not charged twice; and a rule may [bind](PriceRule::bind_body) the bodies of its requests, so that a retry of those
+//! gets the stored response, too.
+//!
+//! ```
+//! use x402_actix::{PaymentIdentifier, PriceRule, Prices};
+//!
+//! # fn main() -> Result<(), x402_actix::ConfigError> {
+//! let prices = Prices::new("https://api.example.com")
+//!     .pay_to("eip155:84532", "0x209693Bc6afc0C5328bA36FaF03C514EF312287C")
+//!     .payment_identifier(PaymentIdentifier::Optional)          // on every route, declared in its 402
+//!     .charge("POST /orders", PriceRule::new("$0.01").bind_body(64 * 1024))
+//!     .build()?;
+//! # assert!(prices.binds_bodies());
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Features
 //!
 //! | feature | adds |
@@ -130,7 +151,7 @@ pub use x402_core::facilitator::HttpFacilitator;
 pub use x402_core::{
     Engine, EngineBuilder, SettleTiming,
     error::ConfigError,
-    price::{Price, PriceRule, Prices},
+    price::{PaymentIdentifier, Price, PriceRule, Prices},
     quote::QuoteKey,
 };
 

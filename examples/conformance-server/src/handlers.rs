@@ -74,7 +74,7 @@ impl Handlers {
 
 fn respond(call: Call) -> Answer {
     match call.route {
-        Route::Echo => {
+        Route::Echo | Route::Bound => {
             let kind = call.content_type.unwrap_or_else(|| "application/octet-stream".to_owned());
             Answer::typed(200, kind, call.body)
         }

@@ -4,6 +4,7 @@ use std::{convert::Infallible, net::TcpListener, sync::Arc, time::Duration};
 
 use http::{Request, Response, header::CONTENT_TYPE};
 use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::{conn::auto, graceful::GracefulShutdown},
@@ -12,7 +13,7 @@ use hyper_util::{
 use tokio::net::TcpStream;
 use tower::{Layer as _, service_fn, util::MapRequestLayer};
 use x402_core::{Engine, PaidContext};
-use x402_tower::{Paywall, PeerAddr};
+use x402_tower::{Paywall, PeerAddr, RequestBody};
 
 use crate::{
     BoxError,
@@ -29,7 +30,7 @@ pub(crate) async fn serve(
     listener: TcpListener,
 ) -> Result<(), BoxError> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let paywall = Paywall::from(engine);
+    let paywall = Paywall::from(engine).bind_bodies();
     let routes = Arc::new(routes()?);
     let connections = GracefulShutdown::new();
     let mut ended = std::pin::pin!(shutdown());
@@ -51,9 +52,10 @@ pub(crate) async fn serve(
             let (handlers, routes) = (Arc::clone(&handlers), Arc::clone(&routes));
             async move { Ok::<_, Infallible>(handle(&handlers, &routes, request).await) }
         });
-        let tell_peer = MapRequestLayer::new(move |mut request: Request<_>| {
+        let tell_peer = MapRequestLayer::new(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(PeerAddr(peer));
-            request
+            // A body that was read for its payment goes on as bytes.
+            request.map(RequestBody::new)
         });
         let service = TowerToHyperService::new(tell_peer.layer(paywall.layer(handler)));
         let builder = auto::Builder::new(TokioExecutor::new());
@@ -82,7 +84,7 @@ fn routes() -> Result<Routes, BoxError> {
 async fn handle(
     handlers: &Handlers,
     routes: &Routes,
-    request: Request<hyper::body::Incoming>,
+    request: Request<RequestBody<Incoming>>,
 ) -> Response<AnswerBody> {
     let (parts, body) = request.into_parts();
     let Ok(found) = routes.at(parts.uri.path()) else { return Answer::text(404, "not found").into() };

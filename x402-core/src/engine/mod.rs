@@ -18,6 +18,7 @@ mod triage;
 use std::{fmt, sync::Arc};
 
 use self::builder::Settings;
+pub(crate) use self::replies::body_refused;
 pub use self::{
     admit::Admission,
     builder::EngineBuilder,

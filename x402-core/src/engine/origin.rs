@@ -31,6 +31,7 @@ impl Claim {
             origin.verifier,
         );
         provenance.query_digest = attempt.query.as_deref().map(|query| Sha256::digest(query).into());
+        provenance.body_digest = attempt.body_digest().copied();
         provenance.quote = origin.quote.as_ref().map(QuoteMark::from);
         provenance.binding = origin.binding;
         provenance

@@ -1,17 +1,15 @@
 //! What an order that a presentation may not take means for it: pure, one table.
 
-use super::{DeliveryState, Order, PaymentId, PaymentState, RequestFingerprint};
+use super::{DeliveryState, Order, PaymentState, RequestFingerprint};
 use crate::{error::Conflict, scheme::PaymentKey, time::UnixSeconds};
 
 /// What of a presentation matters to an order that already exists.
-#[derive(Clone, Debug)]
-pub struct Presentation<'a> {
+#[derive(Clone, Copy, Debug)]
+pub struct Presentation {
     /// The payment.
     pub key: PaymentKey,
     /// The request.
     pub fingerprint: RequestFingerprint,
-    /// The payer's own name for the payment.
-    pub payment_id: Option<&'a PaymentId>,
     /// Whether a kept response may answer it: it has no body, or a bound one.
     pub replayable: bool,
     /// The present second.
@@ -35,10 +33,10 @@ pub enum Verdict {
 
 /// Decides what a presentation gets when [`opening`](super::opening) said `Held`.
 #[must_use]
-pub fn judge(order: &Order, presented: &Presentation<'_>) -> Verdict {
+pub fn judge(order: &Order, presented: &Presentation) -> Verdict {
     let same_request = order.fingerprint == presented.fingerprint;
     // With another key only the identifier met: the order, and what was kept for it, is another payment's.
-    if order.key != presented.key || (same_request && order.payment_id.as_ref() != presented.payment_id) {
+    if order.key != presented.key {
         return Verdict::Conflict(Conflict::IdentifierReused);
     }
     if !same_request {
@@ -51,15 +49,18 @@ pub fn judge(order: &Order, presented: &Presentation<'_>) -> Verdict {
         PaymentState::Settled if order.state.delivery == DeliveryState::Delivered => {
             Verdict::Conflict(Conflict::AlreadyDelivered)
         }
-        // Failed without a settlement: the runs are used up, as recorded or as a vanished holder left it.
-        PaymentState::Failed
-            if order.reason.as_deref() == Some(HANDLER_ERROR) || order.state.payment != left.payment =>
-        {
-            Verdict::Conflict(Conflict::NoAttemptsLeft)
-        }
+        PaymentState::Failed if order.has_no_attempts_left() => Verdict::Conflict(Conflict::NoAttemptsLeft),
         PaymentState::Failed => Verdict::Failed,
         PaymentState::Expired => Verdict::Expired,
         _ => Verdict::Wait,
+    }
+}
+
+impl Order {
+    /// Whether it failed without a settlement: its runs are used up, as recorded or as a vanished holder left it.
+    pub(super) fn has_no_attempts_left(&self) -> bool {
+        self.state.abandoned().payment == PaymentState::Failed
+            && (self.reason.as_deref() == Some(HANDLER_ERROR) || self.state.payment != PaymentState::Failed)
     }
 }
 
@@ -116,14 +117,8 @@ mod tests {
         Order { state, leased_until, ..Order::opened(&payments.request(0), 1, payments.now) }
     }
 
-    fn presented<'a>(order: &'a Order, now: UnixSeconds) -> Presentation<'a> {
-        Presentation {
-            key: order.key,
-            fingerprint: order.fingerprint,
-            payment_id: order.payment_id.as_ref(),
-            replayable: true,
-            now,
-        }
+    fn presented(order: &Order, now: UnixSeconds) -> Presentation {
+        Presentation { key: order.key, fingerprint: order.fingerprint, replayable: true, now }
     }
 
     #[test]
@@ -142,17 +137,11 @@ mod tests {
     #[test]
     fn another_request_or_another_payment_learns_nothing_of_an_order() {
         let payments = payments();
-        let id = PaymentId::new("order-of-breakfast").unwrap();
         for row in ROWS {
             let order = Order { response_kept: true, ..order(&payments, row) };
             let own = presented(&order, payments.now);
             let elsewhere = payments.elsewhere(&payments.request(0)).fingerprint;
-            let renamed = Presentation { payment_id: Some(&id), ..own.clone() };
-            assert_eq!(
-                judge(&order, &Presentation { fingerprint: elsewhere, ..own.clone() }),
-                Refuse(OtherRequest)
-            );
-            assert_eq!(judge(&order, &renamed), Refuse(IdentifierReused));
+            assert_eq!(judge(&order, &Presentation { fingerprint: elsewhere, ..own }), Refuse(OtherRequest));
             // Its identifier met ours, request and all: still it is not the payment that bought the response.
             let namesake = Presentation { key: payments.request(1).key, ..own };
             assert_eq!(judge(&order, &namesake), Refuse(IdentifierReused));

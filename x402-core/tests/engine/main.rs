@@ -3,10 +3,12 @@
 mod admission;
 mod attacks;
 mod binding;
+mod bodies;
 mod contracts;
 mod dynamic;
 mod faults;
 mod headers;
+mod identifiers;
 mod retries;
 mod settlement;
 mod simulation;

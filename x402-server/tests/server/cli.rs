@@ -239,7 +239,9 @@ fn bad_input_is_told_in_a_text_and_makes_nothing() {
     world.orders(&["list", "--from", "yesterday"]).refused(2, "2026-11-21");
     world.orders(&["reconcile"]).refused(2, "--rpc");
     world.orders(&["reconcile", "--rpc", "http://u:hidden@chain.example.com/"]).refused(2, "https");
-    world.orders(&["reconcile", "--rpc", "base=https://u:hidden@chain.example.com/"]).refused(2, "no network");
+    world
+        .orders(&["reconcile", "--rpc", "base=https://u:hidden@chain.example.com/"])
+        .refused(2, "no network");
 }
 
 #[cfg(unix)]
