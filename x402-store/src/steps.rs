@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use x402_core::{
     order::{
         Event, Lease, OpenRequest, Opened, Opening, Order, OwnerToken, StoreError, Transition, Worker,
-        opening,
+        frees_identifier, opening,
     },
     scheme::PaymentKey,
     time::UnixSeconds,
