@@ -100,7 +100,7 @@ impl Shop {
             if order.leased_until.is_none() {
                 return;
             }
-            tokio::task::yield_now().await;
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         }
     }
 }
