@@ -32,6 +32,6 @@ pub use self::{
     race::{Race, Standings},
     ready::ready,
     sqlite::SqliteRace,
-    stores::orders_per_second,
+    stores::sell,
     tables::{NETWORK, PAY_TO, prices, prices_with_rules},
 };

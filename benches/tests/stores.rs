@@ -1,4 +1,5 @@
-//! Group commit is worth its thread.
+//! Group commit is worth its thread; optimised builds only.
+#![cfg(not(debug_assertions))]
 
 use std::path::Path;
 
