@@ -183,7 +183,7 @@ async fn redis(_: &str) -> Result<Arc<dyn OrderStore>, ConfigError> {
 
 #[cfg(feature = "postgres")]
 async fn postgres(url: &str, may_create: bool) -> Result<Arc<dyn OrderStore>, ConfigError> {
-    Ok(Arc::new(crate::PostgresStore::builder().may_create(may_create).connect(url).await?))
+    Ok(Arc::new(crate::PostgresStore::builder(url).may_create(may_create).connect().await?))
 }
 
 #[cfg(not(feature = "postgres"))]
