@@ -10,7 +10,6 @@ use devchain::{DevChain, accounts};
 use x402_core::{
     Admission, Engine, Outcome,
     facilitator::{BoxFuture, Facilitator, Payment, SettleError, Settlement, VerifyError},
-    order::OrderStore,
     price::PriceOption,
     quote::QuoteKey,
     scheme::Scheme,
@@ -18,10 +17,10 @@ use x402_core::{
     wire::{V2, facilitator::SupportedKind, header::encode, v2},
 };
 use x402_evm::{AuthorizationWindow, EvmFacilitator, EvmSigner, GasKey, random_nonce};
-use x402_store::SqliteStore;
 
 use super::{
-    cli::{file, x402},
+    cli::x402,
+    places::Place,
     support::{engine, present},
 };
 
@@ -61,12 +60,11 @@ async fn the_chain_resolves_what_is_unknown_and_tells_what_it_took_back() {
     let chain = DevChain::start().unwrap();
     let signer = EvmSigner::from_hex(accounts()[1].key).unwrap();
     chain.mint(&signer.address().to_string(), 1_000_000_000).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let store: Arc<dyn OrderStore> = Arc::new(SqliteStore::open(file(folder.path())).unwrap());
+    let place = Place::sqlite();
     let gas = GasKey::from_hex(accounts()[5].key).unwrap();
     let facilitator =
         Forgetful { chain: Arc::new(EvmFacilitator::new(chain.url(), gas).unwrap()), loses: Arc::default() };
-    let engine = engine(store, QuoteKey::random(), facilitator.clone());
+    let engine = engine(place.store().await, QuoteKey::random(), facilitator.clone());
     let valid_before = UnixSeconds::new(chain.now().unwrap() + 300);
     let pay = |option: &PriceOption| {
         let window = AuthorizationWindow { valid_after: UnixSeconds::new(0), valid_before };
@@ -79,7 +77,7 @@ async fn the_chain_resolves_what_is_unknown_and_tells_what_it_took_back() {
         })
     };
     let option = engine.prices().options().next().unwrap().clone();
-    let url = format!("sqlite:{}", file(folder.path()).display());
+    let url = place.url.clone();
     let node = chain.url().to_owned();
     let reconcile = |more: &[&str]| {
         let arguments = [&["orders", "reconcile", "--store", &url, "--rpc", &node], more].concat();

@@ -1,23 +1,17 @@
 //! The command, as operators run it.
 
-use std::{
-    path::{Path, PathBuf},
-    process::{Command, Output},
-    sync::Arc,
-};
+use std::process::{Command, Output};
 
-use super::support::{QUERY_SECRET, RESPONSE_SECRET, Sale, Shop};
+use super::{
+    places::{Place, over_every_place},
+    support::{QUERY_SECRET, RESPONSE_SECRET, Sale, Shop},
+};
 use serde_json::Value;
-use tempfile::TempDir;
-use x402_core::{
-    order::{OrderStore, proof::ProofRecord},
-    quote::QuoteKey,
-};
-use x402_store::SqliteStore;
+use x402_core::{order::proof::ProofRecord, quote::QuoteKey};
 
-/// A shop whose orders are in a file.
+/// A shop whose orders are in some place.
 struct World {
-    folder: TempDir,
+    place: Place,
     shop: Shop,
 }
 
@@ -29,18 +23,12 @@ pub(crate) struct Ran {
 }
 
 impl World {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store: Arc<dyn OrderStore> = Arc::new(SqliteStore::open(file(folder.path())).unwrap());
-        Self { shop: Shop::over(store, QuoteKey::random()), folder }
-    }
-
-    fn url(&self) -> String {
-        format!("sqlite:{}", file(self.folder.path()).display())
+    async fn at(place: Place) -> Self {
+        Self { shop: Shop::over(place.store().await, QuoteKey::random()), place }
     }
 
     fn orders(&self, arguments: &[&str]) -> Ran {
-        let ran = x402(&[&["orders"], arguments].concat(), &[("X402_STORE", &self.url())]);
+        let ran = x402(&[&["orders"], arguments].concat(), &[("X402_STORE", &self.place.url)]);
         for secret in [QUERY_SECRET, RESPONSE_SECRET] {
             assert!(!ran.out.contains(secret) && !ran.err.contains(secret), "{arguments:?}");
         }
@@ -71,10 +59,6 @@ impl Ran {
     }
 }
 
-pub(crate) fn file(folder: &Path) -> PathBuf {
-    folder.join("orders.db")
-}
-
 pub(crate) fn x402(arguments: &[&str], environment: &[(&str, &str)]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_x402"));
     command.args(arguments).env_remove("X402_STORE").env_remove("X402_RPC");
@@ -91,9 +75,14 @@ fn ids(lines: &[Value]) -> Vec<&str> {
     lines.iter().map(|line| line["orderId"].as_str().unwrap()).collect()
 }
 
-#[tokio::test]
-async fn orders_are_listed_by_what_an_operator_looks_for() {
-    let world = World::new();
+over_every_place! {
+    orders_are_listed_by_what_an_operator_looks_for
+    an_order_is_shown_by_any_of_its_names
+    a_proof_has_digests_that_recompute_and_nothing_secret
+    all_records_are_exported_once
+}
+
+async fn orders_are_listed_by_what_an_operator_looks_for(world: World) {
     let (sold, dear) = (world.shop.sell("/weather/oslo").await, world.shop.sell("/dear").await);
     let (failed, unknown) = (world.shop.fail("/weather/rome").await, world.shop.lose_track("/dear").await);
     let list = |arguments: &[&str]| {
@@ -134,9 +123,7 @@ async fn orders_are_listed_by_what_an_operator_looks_for() {
     assert!(table.contains("1 USDC") && table.contains("settlement_unknown"), "{table}");
 }
 
-#[tokio::test]
-async fn an_order_is_shown_by_any_of_its_names() {
-    let world = World::new();
+async fn an_order_is_shown_by_any_of_its_names(world: World) {
     let sale = world.shop.sell("/weather/oslo").await;
     let transaction = world.shop.facilitator.settlement(&sale.context.payment_key).unwrap().transaction;
     for name in [id(&sale), sale.context.payment_key.to_string(), transaction.clone()] {
@@ -158,10 +145,8 @@ async fn an_order_is_shown_by_any_of_its_names() {
     world.orders(&["show", "breakfast"]).refused(1, "32 lower-case hexadecimal digits");
 }
 
-#[tokio::test]
-async fn a_proof_has_digests_that_recompute_and_nothing_secret() {
+async fn a_proof_has_digests_that_recompute_and_nothing_secret(world: World) {
     use sha2::{Digest, Sha256};
-    let world = World::new();
     let sale = world.shop.sell("/weather/oslo").await;
     let failed = world.shop.fail("/weather/oslo").await;
     world.orders(&["proof", &id(&failed)]).refused(1, "not settled");
@@ -198,9 +183,7 @@ async fn a_proof_has_digests_that_recompute_and_nothing_secret() {
     assert!(times.iter().all(Option::is_some) && times.is_sorted(), "{times:?}");
 }
 
-#[tokio::test]
-async fn all_records_are_exported_once() {
-    let world = World::new();
+async fn all_records_are_exported_once(world: World) {
     let mut sold = Vec::new();
     for _ in 0..23 {
         sold.push(id(&world.shop.sell("/weather/oslo").await));
@@ -219,10 +202,10 @@ async fn all_records_are_exported_once() {
     assert!(exported(&["--until", "1h"]).is_empty());
 }
 
-#[test]
-fn bad_input_is_told_in_a_text_and_makes_nothing() {
+#[tokio::test]
+async fn bad_input_is_told_in_a_text_and_makes_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let absent = file(folder.path());
+    let absent = folder.path().join("orders.db");
     let list = |store: &str| x402(&["orders", "list", "--store", store], &[]);
     x402(&["orders", "list"], &[]).refused(2, "--store or in X402_STORE");
     list("mysql://u:hidden@db/shop").refused(2, "`mysql`");
@@ -234,7 +217,7 @@ fn bad_input_is_told_in_a_text_and_makes_nothing() {
     std::fs::write(&text, "this is no database, whatever its name may say; it is a text of some length")
         .unwrap();
     list(&format!("sqlite:{}", text.display())).refused(2, "text.db");
-    let world = World::new();
+    let world = World::at(Place::sqlite()).await;
     world.orders(&["list", "--status", "done"]).refused(2, "completed");
     world.orders(&["list", "--from", "yesterday"]).refused(2, "2026-11-21");
     world.orders(&["reconcile"]).refused(2, "--rpc");
@@ -247,9 +230,25 @@ fn bad_input_is_told_in_a_text_and_makes_nothing() {
 #[cfg(unix)]
 #[tokio::test]
 async fn whoever_stops_reading_has_seen_enough() {
-    let world = World::new();
+    let world = World::at(Place::sqlite()).await;
     world.shop.sell("/weather/oslo").await;
-    let script = format!("'{}' orders export --store '{}' | true", env!("CARGO_BIN_EXE_x402"), world.url());
+    let script =
+        format!("'{}' orders export --store '{}' | true", env!("CARGO_BIN_EXE_x402"), world.place.url);
     let ran = Command::new("sh").args(["-c", &script]).output().unwrap();
     assert_eq!(String::from_utf8(ran.stderr).unwrap(), "");
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_used_is_told_in_a_text() {
+    let list = |store: &str| x402(&["orders", "list", "--store", store], &[]);
+    // Nobody listens there.
+    list("redis://:hidden@127.0.0.1:1").refused(2, "127.0.0.1:1");
+    list("postgres://ann:hidden@127.0.0.1:1/shop").refused(2, "127.0.0.1:1");
+    let empty = Place::postgres();
+    list(&empty.url).refused(2, "no order tables");
+    drop(empty.store().await);
+    assert_eq!(list(&empty.url).ok().lines().count(), 1, "the paywall made the tables");
+    let (scheme, rest) = empty.url.split_once("://").unwrap();
+    let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+    list(&format!("{scheme}://nobody:hidden@{place}")).refused(2, "");
 }

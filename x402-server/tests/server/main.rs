@@ -1,8 +1,11 @@
 //! The order endpoints, and the command as operators run it.
 
-#[cfg(all(feature = "cli", feature = "sqlite"))]
+// All of them need every store; what is without features is tested by itself.
+#[cfg(all(feature = "cli", feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod chain;
-#[cfg(all(feature = "cli", feature = "sqlite"))]
+#[cfg(all(feature = "cli", feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod cli;
 mod orders;
+#[cfg(all(feature = "cli", feature = "postgres", feature = "redis", feature = "sqlite"))]
+mod places;
 mod support;

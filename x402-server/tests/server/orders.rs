@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+#[cfg(all(feature = "cli", feature = "postgres", feature = "redis", feature = "sqlite"))]
+use super::places::Place;
 use super::support::{QUERY_SECRET, RESPONSE_SECRET, Shop};
 use axum::{
     Router,
@@ -23,6 +25,8 @@ const OPERATOR: &str = "an operator's secret";
 struct World {
     shop: Shop,
     app: Router,
+    /// What ends with the test.
+    _place: Option<Box<dyn std::any::Any + Send>>,
 }
 
 struct Answer {
@@ -36,7 +40,13 @@ impl World {
         let access = Access::new()
             .operator(OperatorToken::new(OPERATOR).unwrap())
             .order_tokens(shop.engine.order_tokens().clone());
-        Self { app: orders::router(store, access), shop }
+        Self { app: orders::router(store, access), shop, _place: None }
+    }
+
+    #[cfg(all(feature = "cli", feature = "postgres", feature = "redis", feature = "sqlite"))]
+    async fn at(place: Place) -> Self {
+        let store = place.store().await;
+        Self { _place: Some(Box::new(place)), ..Self::over(store) }
     }
 
     async fn ask(&self, method: &str, path: &str, token: Option<&str>) -> Answer {
@@ -78,8 +88,7 @@ impl Answer {
     }
 }
 
-/// The same over every store that is at hand.
-macro_rules! over_every_store {
+macro_rules! in_memory {
     ($($story:ident)*) => {
         mod memory {
             $(#[tokio::test]
@@ -87,20 +96,19 @@ macro_rules! over_every_store {
                 super::$story(super::World::over(std::sync::Arc::new(super::MemoryStore::new()))).await;
             })*
         }
-
-        #[cfg(all(feature = "cli", feature = "sqlite"))]
-        mod sqlite {
-            $(#[tokio::test]
-            async fn $story() {
-                let folder = tempfile::tempdir().unwrap();
-                let store = x402_store::SqliteStore::open(folder.path().join("orders.db")).unwrap();
-                super::$story(super::World::over(std::sync::Arc::new(store))).await;
-            })*
-        }
     };
 }
 
-over_every_store! {
+in_memory! {
+    each_right_opens_what_it_should_and_nothing_else
+    unknown_and_forbidden_look_the_same
+    a_proof_is_there_once_the_money_moved
+    only_what_was_not_begun_can_be_cancelled
+    nothing_is_changed_by_looking
+}
+
+#[cfg(all(feature = "cli", feature = "postgres", feature = "redis", feature = "sqlite"))]
+super::places::over_every_place! {
     each_right_opens_what_it_should_and_nothing_else
     unknown_and_forbidden_look_the_same
     a_proof_is_there_once_the_money_moved
