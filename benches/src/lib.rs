@@ -6,6 +6,7 @@
 mod apps;
 mod cases;
 mod checks;
+mod claims;
 mod engines;
 mod head;
 mod lookups;
@@ -25,6 +26,7 @@ pub use self::{
     checks::{
         ANSWER, CHECKED, Checks, GARBAGE, MALFORMED, NATIVE, PURE, Recovery, WRONG_AMOUNT, WRONG_RECIPIENT,
     },
+    claims::{Claims, PARTS},
     engines::{in_memory, stateless},
     head::Head,
     lookups::Lookups,

@@ -91,6 +91,42 @@
 //! # }
 //! ```
 //!
+//! # Running it
+//!
+//! [`Engine::worker`] finishes what a crash or a lost answer left behind, [`Engine::ready`] is for a readiness probe, and
+//! [`Engine::drain`] ends the work of a process before its server stops:
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use actix_web::{App, HttpResponse, HttpServer, rt, web};
+//! use x402_actix::{Engine, Paywall};
+//! # async fn signal_to_stop() {}
+//!
+//! async fn serve(engine: Engine) -> std::io::Result<()> {
+//!     rt::spawn(engine.worker());
+//!     let shared = engine.clone();
+//!     let server = HttpServer::new(move || {
+//!         let paywall = Paywall::from(shared.clone());
+//!         App::new().app_data(web::Data::new(shared.clone())).wrap(paywall).route("/ready", web::get().to(ready))
+//!     });
+//!     let server = server.disable_signals().bind(("127.0.0.1", 3000))?.run();
+//!     let handle = server.handle();
+//!     rt::spawn(async move {
+//!         signal_to_stop().await;                               // `tokio::signal`: SIGTERM, Ctrl-C
+//!         engine.drain(Duration::from_secs(30)).await;          // priced routes answer 503 meanwhile
+//!         handle.stop(true).await;
+//!     });
+//!     server.await
+//! }
+//!
+//! async fn ready(engine: web::Data<Engine>) -> HttpResponse {
+//!     match engine.ready().await {
+//!         Ok(()) => HttpResponse::Ok().finish(),
+//!         Err(_) => HttpResponse::ServiceUnavailable().finish(),  // its text names the part and the cause
+//!     }
+//! }
+//! ```
+//!
 //! # A price on one resource
 //!
 //! [`Paywall::charge`] makes a middleware for a single resource, with everything else shared:

@@ -89,6 +89,35 @@
 //! # }
 //! ```
 //!
+//! # Running it
+//!
+//! [`Engine::worker`] finishes what a crash or a lost answer left behind, [`Engine::ready`] is for a readiness probe, and
+//! [`Engine::drain`] ends the work of a process before its server stops accepting connections:
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use axum::{Router, http::StatusCode, routing::get};
+//! use x402_axum::{Engine, Paywall};
+//! # async fn signal_to_stop() {}
+//!
+//! # #[cfg(feature = "tokio")]
+//! async fn serve(engine: Engine, app: Router) -> std::io::Result<()> {
+//!     tokio::spawn(engine.worker());
+//!     let (probed, stopping) = (engine.clone(), engine.clone());
+//!     let ready = async move || match probed.ready().await {
+//!         Ok(()) => StatusCode::OK,
+//!         Err(_) => StatusCode::SERVICE_UNAVAILABLE,            // its text names the part and the cause
+//!     };
+//!     let app = app.layer(Paywall::from(engine)).route("/ready", get(ready));
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+//!     let stopped = async move {
+//!         signal_to_stop().await;                               // `tokio::signal`: SIGTERM, Ctrl-C
+//!         stopping.drain(Duration::from_secs(30)).await;        // priced routes answer 503 meanwhile
+//!     };
+//!     axum::serve(listener, app).with_graceful_shutdown(stopped).await
+//! }
+//! ```
+//!
 //! # A price on one route
 //!
 //! [`Paywall::charge`] makes a layer for a single route, with everything else shared.

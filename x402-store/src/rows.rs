@@ -53,7 +53,7 @@ pub(crate) enum Inserted {
     Done,
     /// There is one already under its key, which is not to be displaced.
     There(Row),
-    /// There is none under its key, and its identifier is that of another payment of its payer.
+    /// Otherwise nothing is in its way, but its identifier is that of another payment of its payer.
     Namesake(Row),
 }
 

@@ -1,7 +1,11 @@
 //! What an order that a presentation may not take means for it: pure, one table.
 
 use super::{DeliveryState, Order, PaymentState, RequestFingerprint};
-use crate::{error::Conflict, scheme::PaymentKey, time::UnixSeconds};
+use crate::{
+    error::{Conflict, RejectReason},
+    scheme::PaymentKey,
+    time::UnixSeconds,
+};
 
 /// What of a presentation matters to an order that already exists.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +53,17 @@ pub fn judge(order: &Order, presented: &Presentation) -> Verdict {
         PaymentState::Settled if order.state.delivery == DeliveryState::Delivered => {
             Verdict::Conflict(Conflict::AlreadyDelivered)
         }
+        // Its response went out before its money moves, and its receipt is still to come.
+        PaymentState::Settling | PaymentState::Unresolved
+            if left.deferred && left.delivery == DeliveryState::Delivered =>
+        {
+            if may_replay {
+                Verdict::Replay
+            } else {
+                Verdict::Conflict(Conflict::AlreadyDelivered)
+            }
+        }
+        PaymentState::Failed if order.was_used_before() => Verdict::Conflict(Conflict::AlreadyUsed),
         PaymentState::Failed if order.has_no_attempts_left() => Verdict::Conflict(Conflict::NoAttemptsLeft),
         PaymentState::Failed => Verdict::Failed,
         PaymentState::Expired => Verdict::Expired,
@@ -61,6 +76,14 @@ impl Order {
     pub(super) fn has_no_attempts_left(&self) -> bool {
         self.state.abandoned().payment == PaymentState::Failed
             && (self.reason.as_deref() == Some(HANDLER_ERROR) || self.state.payment != PaymentState::Failed)
+    }
+
+    /// Whether its authorization was found used before anything was sent for it, and may have paid for another order, which
+    /// is forgotten. Its payer is told neither that it failed nor to sign again.
+    pub(crate) fn was_used_before(&self) -> bool {
+        self.state.payment == PaymentState::Failed
+            && !self.dead
+            && self.reason.as_deref() == Some(RejectReason::NonceAlreadyUsed.code())
     }
 }
 
@@ -109,6 +132,44 @@ mod tests {
 
     fn payments() -> Payments {
         Payments::new(Arc::new(crate::order::MemoryStore::new()))
+    }
+
+    #[test]
+    fn a_deferred_response_is_replayed_before_it_is_settled_once_it_was_delivered() {
+        let payments = payments();
+        for (payment, delivery, kept, else_) in [
+            (P::Settling, D::Executing, Wait, Wait),
+            (P::Settling, D::Ready, Wait, Wait),
+            (P::Settling, D::Delivered, Replay, Refuse(AlreadyDelivered)),
+            (P::Unresolved, D::Ready, Wait, Wait),
+            (P::Unresolved, D::Delivered, Replay, Refuse(AlreadyDelivered)),
+            (P::Settled, D::Ready, Replay, Wait),
+            (P::Settled, D::Delivered, Replay, Refuse(AlreadyDelivered)),
+            (P::Failed, D::Delivered, Failed, Failed),
+        ] {
+            for leased in [true, false] {
+                for response_kept in [true, false] {
+                    let mut order = order(&payments, &row(payment, delivery, leased, kept, else_));
+                    order.state.deferred = true;
+                    order.response_kept = response_kept;
+                    let wanted = if response_kept { kept } else { else_ };
+                    let told = judge(&order, &presented(&order, payments.now));
+                    assert_eq!(told, wanted, "{payment:?}/{delivery:?} {leased}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_authorization_that_was_used_before_is_a_conflict_and_not_a_failure() {
+        let payments = payments();
+        let used = |dead| Order {
+            dead,
+            reason: Some(RejectReason::NonceAlreadyUsed.code().into()),
+            ..order(&payments, &row(P::Failed, D::Ready, false, Failed, Failed))
+        };
+        assert_eq!(judge(&used(false), &presented(&used(false), payments.now)), Refuse(AlreadyUsed));
+        assert_eq!(judge(&used(true), &presented(&used(true), payments.now)), Failed, "spent elsewhere");
     }
 
     fn order(payments: &Payments, row: &Row) -> Order {

@@ -106,6 +106,25 @@ mod tests {
     }
 
     #[test]
+    fn a_deferred_order_that_nobody_holds_is_finished_unless_it_was_delivered() {
+        let payments = payments();
+        for (payment, delivery, wanted) in [
+            (P::Settling, D::Executing, TakeOver),
+            (P::Settling, D::Ready, TakeOver),
+            (P::Settling, D::Delivered, Held),
+            (P::Unresolved, D::Errored, TakeOver),
+            (P::Unresolved, D::Delivered, Held),
+            (P::Settled, D::Ready, TakeOver),
+            (P::Settled, D::Delivered, Held),
+            (P::Failed, D::Delivered, Held),
+        ] {
+            let (mut order, request) = left_as(&payments, payment, delivery, 1);
+            order.state.deferred = true;
+            assert_eq!(opening(Some(&order), &request, payments.now), wanted, "{payment:?}/{delivery:?}");
+        }
+    }
+
+    #[test]
     fn what_is_left_of_an_order_decides_who_may_have_it() {
         let payments = payments();
         // Payment, delivery, attempts; for its own request; for another one.

@@ -33,6 +33,7 @@ async fn the_file_itself_refuses_to_change_what_is_final() {
         ("UPDATE orders SET delivery = 'errored'", "a final state never changes"),
         ("UPDATE orders SET id = randomblob(16)", "keeps its name"),
         ("UPDATE orders SET payer = '0x00'", "keeps its name"),
+        ("UPDATE orders SET payment_id = 'another-name-for-it'", "keeps its name"),
     ] {
         let refused = other.execute_batch(text).unwrap_err().to_string();
         assert!(refused.contains(refusal), "{text}: {refused}");

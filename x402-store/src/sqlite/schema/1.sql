@@ -8,7 +8,7 @@ CREATE TABLE orders (
     key BLOB NOT NULL UNIQUE CHECK (length(key) = 32),
     id BLOB NOT NULL UNIQUE CHECK (length(id) = 16),
     payer TEXT NOT NULL,
-    -- NULL too once the name of a rejected payment went to another one.
+    -- NULL too once the name of a payment that was never charged went to another one.
     payment_id TEXT,
     route TEXT NOT NULL,
     status TEXT NOT NULL,
@@ -89,7 +89,8 @@ END;
 
 CREATE TRIGGER orders_keep_what_they_are BEFORE UPDATE ON orders
 WHEN OLD.payment <> 'rejected' AND (NEW.number <> OLD.number OR NEW.key <> OLD.key OR NEW.id <> OLD.id OR NEW.payer <> OLD.payer
-    OR NEW.route <> OLD.route OR NEW.created_at <> OLD.created_at OR NEW.payment_id IS NOT OLD.payment_id)
+    OR NEW.route <> OLD.route OR NEW.created_at <> OLD.created_at
+    OR (NEW.payment_id IS NOT NULL AND NEW.payment_id IS NOT OLD.payment_id))
 BEGIN
     SELECT RAISE(ABORT, 'an order that was not rejected keeps its name, payer, route and time');
 END;
