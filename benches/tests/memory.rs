@@ -1,7 +1,10 @@
 //! A million live claims fit where they are promised to, and looking through them is quick; optimised builds only.
 #![cfg(not(debug_assertions))]
 
-use std::time::{Duration, Instant};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use x402_benches::{Claims, PARTS};
 use x402_core::order::StoreError;
@@ -15,7 +18,12 @@ fn a_million_live_claims_take_200_bytes_each_and_a_look_at_all_of_them_50_ms() {
     assert!(each <= 200, "{each} bytes per claim");
     assert!(bytes.bytes_max <= 256 << 20, "{} bytes at most", bytes.bytes_max);
 
-    let best = (0..PARTS).map(|part| time(|| assert_eq!(claims.due(part).len(), 100))).min();
+    let look = |part| {
+        // Another attempt finds another moment.
+        thread::sleep(Duration::from_millis(100));
+        time(|| assert_eq!(claims.due(part).len(), 100))
+    };
+    let best = (0..PARTS).map(look).min();
     println!("{best:?} to find what is due");
     assert!(best.is_some_and(|best| best < Duration::from_millis(50)), "{best:?}");
 

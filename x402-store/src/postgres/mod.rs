@@ -86,7 +86,7 @@ impl PostgresStore {
     }
 }
 
-order_store!(PostgresStore, is_shared: true);
+order_store!(PostgresStore, is_shared: true, may_forget: false);
 
 impl fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

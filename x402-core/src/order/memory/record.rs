@@ -202,8 +202,11 @@ impl Record {
     }
 
     fn valid_before(&self) -> UnixSeconds {
-        let written_out = self.rare.as_deref().and_then(|rare| rare.valid_before);
-        written_out.unwrap_or(self.valid_before.get())
+        let read = self.valid_before.get();
+        if read < UnixSeconds::MAX {
+            return read;
+        }
+        self.rare.as_deref().and_then(|rare| rare.valid_before).unwrap_or(read)
     }
 
     const fn state(&self) -> OrderState {
