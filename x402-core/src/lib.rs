@@ -93,9 +93,9 @@ pub mod wire;
 
 pub use self::{
     engine::{
-        Admission, Attempt, DeliveryGuard, Engine, EngineBuilder, Outcome, PaidContext, Release, Ticket,
-        Triage,
+        Admission, Attempt, DeliveryGuard, Engine, EngineBuilder, NotReady, Outcome, PaidContext, Release,
+        Ticket, Triage,
     },
     reply::Reply,
-    timing::SettleTiming,
+    timing::{DeferredLimits, SettleTiming},
 };

@@ -1,7 +1,7 @@
 //! Names of metrics and spans: one list, bounded labels, units in the names.
 //!
 //! Metrics go through the `metrics` facade; an application that installs no recorder pays next to nothing. Each
-//! paid request has one span, `x402.payment`, with `route`, `network`, `payer`, `order` and `outcome` filled in as they
+//! paid request has one span, `x402.payment`, and each order that the worker looks after one, `x402.recovery`, with `route`, `network`, `payer`, `order` and `outcome` filled in as they
 //! become known. Signatures, headers, query strings and bodies are in neither.
 
 use metrics::{Key, Level, Metadata};
@@ -24,6 +24,16 @@ pub const SETTLE_SECONDS: &str = "x402_settle_seconds";
 pub const UNRESOLVED: &str = "x402_settlements_unresolved_total";
 /// Counter `{network}`: responses to settled payments that were lost on their way, and are owed.
 pub const OWED: &str = "x402_deliveries_owed_total";
+/// Counter `{reason}`: responses of deferred routes that were held until they were settled, by what forbade to defer.
+pub const UNDEFERRED: &str = "x402_undeferred_total";
+/// Counter `{attention}`: orders that an operator should look at, each flag once an order.
+pub const ATTENTION: &str = "x402_orders_attention_total";
+/// Counter `{outcome}`: orders that the worker looked after, by what came of it.
+pub const RECOVERED: &str = "x402_orders_recovered_total";
+/// Gauge: for how many seconds the worker has had more to take up than it could.
+pub const WORKER_LAG: &str = "x402_worker_lag_seconds";
+/// Gauge: when the worker last looked for orders, in seconds since 1970.
+pub const WORKER_LAST_RUN: &str = "x402_worker_last_run_timestamp_seconds";
 
 /// Counts a 402. The one metric of the hot path: its key is made once.
 pub(crate) fn challenged() {

@@ -11,6 +11,17 @@ pub enum SettleTiming {
     /// Verify, settle, then run the handler. For streams and for handlers whose effects must not happen
     /// unpaid. A handler that fails leaves its payer an entitlement: the same payment runs it again.
     BeforeHandler,
+    /// Verify, run the handler, release the response, then settle. The client does not wait for the chain, and **a
+    /// settlement may fail after its response is out**: the payer spent the money meanwhile, say. Then the seller has
+    /// lost the price of the response, and hears of it in the log and in [metrics](crate::telemetry).
+    ///
+    /// How much may be on its way is bounded by [`DeferredLimits`]. A request over a bound, one whose payer let a
+    /// settlement fail in the last ten minutes, one whose signature only its contract account can check, and all of
+    /// them while the [worker](crate::Engine::worker) does not run in this process, are settled before their responses
+    /// leave, as [`AfterHandler`](Self::AfterHandler) does.
+    ///
+    /// The response carries no receipt. The payer gets one by presenting the same payment again once it is settled.
+    Deferred,
 }
 
 impl SettleTiming {
@@ -20,6 +31,48 @@ impl SettleTiming {
         match self {
             Self::AfterHandler => "after_handler",
             Self::BeforeHandler => "before_handler",
+            Self::Deferred => "deferred",
         }
+    }
+}
+
+/// How many responses may be out whose payments are not settled yet, with [`SettleTiming::Deferred`].
+///
+/// The store counts for all instances that share it. What an instance is about to add, the others do not see yet: with
+/// several, a bound may be passed by what arrives at them in the same moment.
+///
+/// ```
+/// use x402_core::DeferredLimits;
+///
+/// let limits = DeferredLimits::default().per_payer(2);
+/// assert_eq!((limits.per_payer, limits.in_total), (2, 1000));
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[must_use]
+#[non_exhaustive]
+pub struct DeferredLimits {
+    /// Of one payer. Default 8.
+    pub per_payer: u64,
+    /// Of all payers. Default 1 000.
+    pub in_total: u64,
+}
+
+impl DeferredLimits {
+    /// With another limit for each payer.
+    pub const fn per_payer(mut self, responses: u64) -> Self {
+        self.per_payer = responses;
+        self
+    }
+
+    /// With another limit for all payers together.
+    pub const fn in_total(mut self, responses: u64) -> Self {
+        self.in_total = responses;
+        self
+    }
+}
+
+impl Default for DeferredLimits {
+    fn default() -> Self {
+        Self { per_payer: 8, in_total: 1_000 }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{Engine, Shared};
+use super::{Engine, Shared, deferral::Deferrals, pulse::Pulse, work::Work};
 use crate::{
-    SettleTiming,
+    DeferredLimits, SettleTiming,
     error::ConfigError,
     facilitator::{Facilitator, RESOLVE_WITHIN, Witness},
     order::OrderStore,
@@ -33,6 +33,7 @@ pub struct EngineBuilder {
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     pub(super) settle: SettleTiming,
+    pub(super) deferred: DeferredLimits,
     pub(super) quote_lifetime: QuoteLifetime,
     pub(super) clock_skew: Duration,
     pub(super) window: Window,
@@ -98,6 +99,13 @@ impl EngineBuilder {
     /// When payments are settled, for routes that do not say. Default: [`SettleTiming::AfterHandler`].
     pub fn settle(mut self, timing: SettleTiming) -> Self {
         self.settings.settle = timing;
+        self
+    }
+
+    /// How many responses may be out whose payments are not settled yet, where settlement is
+    /// [deferred](SettleTiming::Deferred). Default: 8 of one payer, 1 000 in total.
+    pub fn deferred(mut self, limits: DeferredLimits) -> Self {
+        self.settings.deferred = limits;
         self
     }
 
@@ -187,6 +195,9 @@ impl EngineBuilder {
             store,
             sealer,
             clock: self.clock,
+            work: Work::new(),
+            pulse: Pulse::default(),
+            deferrals: Deferrals::new(self.settings.deferred),
             settings: self.settings,
         };
         tracing::info!(
@@ -194,6 +205,7 @@ impl EngineBuilder {
             shared_store = shared.store.is_shared(),
             "paywall built"
         );
+        shared.settings.warn_of_deferred(&self.prices);
         Ok(Engine { prices: self.prices, shared: Arc::new(shared) })
     }
 }
@@ -221,6 +233,22 @@ impl Settings {
         whole_seconds("resolve_within", self.resolve_within, 0, 60 * 60)
     }
 
+    /// Whoever risks the price of a response is to know it.
+    pub(super) fn warn_of_deferred(&self, prices: &Prices) {
+        let deferred =
+            prices.timings().filter(|timing| timing.unwrap_or(self.settle) == SettleTiming::Deferred);
+        let routes = deferred.count();
+        if routes > 0 {
+            tracing::warn!(
+                settle = SettleTiming::Deferred.as_str(),
+                routes,
+                per_payer = self.deferred.per_payer,
+                in_total = self.deferred.in_total,
+                "responses leave before their payments are settled; spawn the engine's worker"
+            );
+        }
+    }
+
     /// What payers are told to sign must be what is taken.
     pub(super) fn check_timeouts(&self, prices: &Prices) -> Result<(), ConfigError> {
         let most = self.window.most.as_secs();
@@ -240,6 +268,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             settle: SettleTiming::default(),
+            deferred: DeferredLimits::default(),
             quote_lifetime: QuoteLifetime::default(),
             clock_skew: SKEW,
             window: Window { least: Duration::from_secs(6), most: Duration::from_secs(3600), skew: SKEW },

@@ -20,8 +20,8 @@ use crate::{
     error::{Conflict, RejectReason, Unavailable},
     facilitator::{Payment, VerifyError},
     order::{
-        Event, MAX_PAID_RUNS, OpenRequest, Opened, Order, OrderId, OwnerToken, PaymentState, Presentation,
-        StoreError, Terms, Verdict, judge,
+        DeliveryState, Event, MAX_PAID_RUNS, OpenRequest, Opened, Order, OrderId, OwnerToken, PaymentState,
+        Presentation, StoreError, Terms, Verdict, judge,
     },
     price::Rule,
     telemetry,
@@ -61,6 +61,9 @@ enum Claimed {
 
 impl Engine {
     pub(super) async fn claim_detached(&self, mut claim: Claim) -> Admission {
+        let Some(working) = self.shared.work.begin_new() else {
+            return Admission::Reply(replies::unavailable(Unavailable::Draining));
+        };
         let client = Arc::new(());
         claim.client = Arc::downgrade(&client);
         let option = &claim.payment.option;
@@ -75,6 +78,7 @@ impl Engine {
         );
         let engine = self.clone();
         let work = async move {
+            let _working = working;
             match engine.claim(&claim).await {
                 Ok(Claimed::Held(hold, order)) => {
                     (Admission::Enter(Ticket::new(engine, claim, hold, order)), DeliveryGuard::nothing_owed())
@@ -98,6 +102,7 @@ impl Engine {
 
     async fn claim(&self, claim: &Claim) -> Result<Claimed, Box<Reply>> {
         let (mut hold, mut order) = self.open(claim).await?;
+        hold.counted(&self.shared.work);
         tracing::Span::current().record("order", tracing::field::display(order.id));
         if let (Standing::OnlyToFinish(reason), PaymentState::Verifying | PaymentState::Verified) =
             (&claim.standing, order.state.payment)
@@ -245,7 +250,7 @@ impl Engine {
         hold.if_dropped(IfDropped::Release);
         match self.resolve(&claim.payment, hold).await {
             Ok(order) => Ok(order),
-            Err(unsettled) => Err(Box::new(self.unsettled_reply(claim, unsettled).await)),
+            Err(unsettled) => Err(Box::new(self.unsettled_reply(claim, hold, unsettled).await)),
         }
     }
 
@@ -254,23 +259,33 @@ impl Engine {
         hold.if_dropped(IfDropped::Release);
         match self.settle(&claim.payment, hold).await {
             Ok(order) => Ok(order),
-            Err(unsettled) => Err(Box::new(self.unsettled_reply(claim, unsettled).await)),
+            Err(unsettled) => Err(Box::new(self.unsettled_reply(claim, hold, unsettled).await)),
         }
     }
 
-    async fn unsettled_reply(&self, claim: &Claim, unsettled: Unsettled) -> Reply {
-        let network = claim.payment.option.network.to_string();
+    async fn unsettled_reply(&self, claim: &Claim, hold: &mut Hold, unsettled: Unsettled) -> Reply {
+        let network = || claim.payment.option.network.to_string();
         tracing::Span::current().record("outcome", "unsettled");
-        metrics::counter!(telemetry::PAYMENTS, "outcome" => "unsettled", "network" => network).increment(1);
+        metrics::counter!(telemetry::PAYMENTS, "outcome" => "unsettled", "network" => network()).increment(1);
         match unsettled {
             Unsettled::Failed(order) => self.failed(claim, &order).await,
-            Unsettled::Unknown(why) => replies::unavailable(why),
+            Unsettled::Unknown(why) => {
+                if why == Unavailable::SettlementUnresolved {
+                    metrics::counter!(telemetry::UNRESOLVED, "network" => network()).increment(1);
+                    // The next presentation may have it at once. Should this fail, the drop tries again.
+                    let _ = hold.advance(Event::Released).await;
+                }
+                replies::unavailable(why)
+            }
         }
     }
 
     /// 402 for a settlement that failed; with a challenge only if the old authorization can do no more harm.
     async fn failed(&self, claim: &Claim, order: &Order) -> Reply {
         let (version, option) = (claim.version(), &order.terms.option);
+        if order.was_used_before() {
+            return self.conflict(Conflict::AlreadyUsed, order, version);
+        }
         let reason = RejectReason::from_code(order.reason.as_deref().unwrap_or("unexpected_settle_error"));
         let code = match version {
             X402Version::V1 => reason.code_v1(),
@@ -291,18 +306,17 @@ impl Engine {
         }
     }
 
-    /// The kept response of a settled order, if the request may have it and it is still there.
+    /// The kept response of an order that is settled, or whose settlement was deferred, if the request may have it and it is
+    /// still there.
     async fn kept(&self, claim: &Claim, order: &Order) -> Result<Option<Reply>, Box<Reply>> {
-        let Some(settlement) =
-            order.settlement.as_ref().filter(|_| order.response_kept && claim.attempt.replayable)
-        else {
+        if !order.response_kept || !claim.attempt.replayable {
             return Ok(None);
-        };
+        }
         let response = self.shared.store.response(&order.key).await.map_err(|error| store_failed(&error))?;
         Ok(response.map(|response| {
             count_replay(order);
             tracing::info!(order = %order.id, "kept response sent again");
-            replies::replay(&response, settlement, claim.version())
+            replies::replay(&response, order.settlement.as_deref(), claim.version())
         }))
     }
 
@@ -310,7 +324,7 @@ impl Engine {
     async fn replay(&self, claim: &Claim, order: &Order) -> Result<Box<Reply>, Box<Reply>> {
         let reply = self.kept(claim, order).await?;
         Ok(Box::new(reply.unwrap_or_else(|| {
-            let delivered = order.leased_until.is_none();
+            let delivered = order.state.delivery == DeliveryState::Delivered;
             let conflict = if delivered { Conflict::AlreadyDelivered } else { Conflict::InProgress };
             self.conflict(conflict, order, claim.version())
         })))
@@ -341,7 +355,7 @@ fn count_replay(order: &Order) {
     metrics::counter!(telemetry::REPLAYS, "network" => network).increment(1);
 }
 
-fn halves(random: [u8; 32]) -> ([u8; 16], [u8; 16]) {
+pub(super) fn halves(random: [u8; 32]) -> ([u8; 16], [u8; 16]) {
     let (first, second) = random.split_at(16);
     (first.try_into().expect("16 of 32 bytes"), second.try_into().expect("16 of 32 bytes"))
 }

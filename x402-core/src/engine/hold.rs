@@ -2,12 +2,18 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use tokio::{runtime::Handle, task::AbortHandle};
+use tokio::{
+    runtime::Handle,
+    sync::oneshot,
+    task::AbortHandle,
+    time::{sleep, timeout},
+};
 
+use super::work::{Work, Working};
 use crate::{
     order::{Event, Lease, Order, OrderStore, StoreError},
     telemetry,
-    time::Clock,
+    time::{Clock, UnixSeconds},
 };
 
 /// An order that is ours to work on.
@@ -19,10 +25,13 @@ pub(super) struct Hold {
     clock: Arc<dyn Clock>,
     lease: Lease,
     length: Duration,
-    renewal: Option<AbortHandle>,
+    /// Shared by both halves of a hold that was split; `None` once there is nothing left to hold.
+    renewal: Option<Arc<Renewal>>,
+    working: Option<Working>,
     /// Where reports are sent from if this is dropped outside of any runtime.
     runtime: Handle,
     if_dropped: IfDropped,
+    part: Part,
 }
 
 /// What a dropped holder reports.
@@ -36,6 +45,18 @@ pub(super) enum IfDropped {
     Undelivered,
 }
 
+/// How much of an order a holder holds.
+enum Part {
+    Whole,
+    /// The money, while somebody else has the response on its way. Told when that is over.
+    Money(oneshot::Receiver<LetGo>),
+    /// The response, while somebody else moves the money.
+    Response(oneshot::Sender<LetGo>),
+}
+
+/// The response's half is over, and the store has let go of the order with its report.
+struct LetGo;
+
 impl Hold {
     /// Starts renewing the lease.
     pub(super) fn new(
@@ -44,17 +65,42 @@ impl Hold {
         lease: Lease,
         length: Duration,
     ) -> Self {
-        let renewal = tokio::spawn(renew(Arc::clone(&store), Arc::clone(&clock), lease.clone(), length));
-        metrics::gauge!(telemetry::IN_FLIGHT).increment(1);
+        let renewal = Renewal::start(Arc::clone(&store), Arc::clone(&clock), lease.clone(), length);
         Self {
             store,
             clock,
             lease,
             length,
-            renewal: Some(renewal.abort_handle()),
+            renewal: Some(Arc::new(renewal)),
+            working: None,
             runtime: Handle::current(),
             if_dropped: IfDropped::GiveUp,
+            part: Part::Whole,
         }
+    }
+
+    /// Counts this hold, and the report of its end, as work of this process.
+    pub(super) fn counted(&mut self, work: &Work) {
+        self.working = Some(work.begin());
+    }
+
+    /// Parts the money from the response. The lease is renewed until both halves are done, whichever is first.
+    pub(super) fn split(mut self) -> (Self, Self) {
+        let (over, wait) = oneshot::channel();
+        let response = Self {
+            store: Arc::clone(&self.store),
+            clock: Arc::clone(&self.clock),
+            lease: self.lease.clone(),
+            length: self.length,
+            renewal: self.renewal.clone(),
+            working: self.working.clone(),
+            runtime: self.runtime.clone(),
+            if_dropped: IfDropped::Undelivered,
+            part: Part::Response(over),
+        };
+        self.part = Part::Money(wait);
+        self.if_dropped = IfDropped::Release;
+        (self, response)
     }
 
     /// Reports an event, and keeps the order unless the event lets go of it.
@@ -65,7 +111,7 @@ impl Hold {
             self.store.renew(&self.lease, self.length, self.clock.now()).await?;
             advanced = self.store.advance(&self.lease, &event, self.clock.now()).await;
         }
-        if event.releases() && advanced.is_ok() {
+        if advanced.as_ref().is_ok_and(|order| order.leased_until.is_none()) {
             self.stop();
         }
         advanced
@@ -76,41 +122,94 @@ impl Hold {
         self.store.renew(&self.lease, self.length, self.clock.now()).await
     }
 
+    /// Waits a while for the response's half to be over; a whole hold has nobody to wait for.
+    pub(super) async fn is_alone_within(&mut self, length: Duration) -> bool {
+        let Part::Money(other) = &mut self.part else { return true };
+        let Ok(told) = timeout(length, other).await else { return false };
+        self.other_is_over(told.is_ok());
+        true
+    }
+
+    /// Leaves the order to whoever comes next, once the response's half is over too.
+    pub(super) async fn let_go(mut self) {
+        if let (Part::Money(other), Some(_)) = (&mut self.part, &self.renewal) {
+            let told = other.await.is_ok();
+            self.other_is_over(told);
+        }
+        if self.renewal.is_some() {
+            // Should it fail, the drop tries again.
+            let _ = self.advance(Event::Released).await;
+        }
+    }
+
     /// What is reported if this is dropped.
     pub(super) const fn if_dropped(&mut self, what: IfDropped) {
         self.if_dropped = what;
     }
 
-    fn stop(&mut self) {
-        if let Some(renewal) = self.renewal.take() {
-            renewal.abort();
-            metrics::gauge!(telemetry::IN_FLIGHT).decrement(1);
+    fn other_is_over(&mut self, let_go: bool) {
+        self.part = Part::Whole;
+        if let_go {
+            self.stop();
         }
     }
 
-    fn report(&mut self, event: Event) {
-        self.stop();
+    fn stop(&mut self) {
+        self.renewal = None;
+        self.working = None;
+    }
+
+    /// Reports the end of this hold from a task of its own.
+    pub(super) fn report(mut self, event: Event) {
+        self.send(event);
+    }
+
+    fn send(&mut self, event: Event) {
+        let (renewal, working) = (self.renewal.take(), self.working.take());
+        let part = std::mem::replace(&mut self.part, Part::Whole);
         let (store, lease, now) = (Arc::clone(&self.store), self.lease.clone(), self.clock.now());
         // A body may be dropped anywhere. Should its runtime be gone, the lease lapses by itself.
         let runtime = Handle::try_current().unwrap_or_else(|_| self.runtime.clone());
+        // The other half renews for itself.
+        drop(renewal);
         runtime.spawn(async move {
-            for pause in REPORT_PAUSES {
-                match store.advance(&lease, &event, now).await {
-                    Err(StoreError::Unavailable(error)) => {
-                        tracing::warn!(%error, order = %lease.key, "end of a payment not recorded, trying again");
-                    }
-                    // Overtaken or impossible: somebody else has recorded more than we know.
-                    _ => return,
-                }
-                tokio::time::sleep(pause).await;
+            let _working = working;
+            let let_go = record(&*store, &lease, &event, now).await;
+            if let (Part::Response(other), true) = (part, let_go) {
+                // Nobody may be listening any more.
+                let _ = other.send(LetGo);
             }
         });
     }
 }
 
+/// Records how a hold ended; whether the order is let go of.
+async fn record(store: &dyn OrderStore, lease: &Lease, event: &Event, now: UnixSeconds) -> bool {
+    for pause in REPORT_PAUSES {
+        match store.advance(lease, event, now).await {
+            Ok(order) => return order.leased_until.is_none(),
+            Err(StoreError::Unavailable(error)) => {
+                tracing::warn!(%error, order = %lease.key, "end of a payment not recorded, trying again");
+            }
+            Err(StoreError::Overtaken) => return true,
+            // Impossible: somebody else has recorded more than we know.
+            Err(_) => return false,
+        }
+        sleep(pause).await;
+    }
+    false
+}
+
 impl Drop for Hold {
     fn drop(&mut self) {
         if self.renewal.is_none() {
+            return;
+        }
+        if let Part::Money(other) = &mut self.part
+            && matches!(other.try_recv(), Err(oneshot::error::TryRecvError::Empty))
+        {
+            // The response is on its way: freed now, its order would be taken for one that was lost. The lease lapses.
+            self.stop();
             return;
         }
         let event = match self.if_dropped {
@@ -121,7 +220,7 @@ impl Drop for Hold {
                 Event::Undelivered
             }
         };
-        self.report(event);
+        self.send(event);
     }
 }
 
@@ -131,42 +230,26 @@ impl fmt::Debug for Hold {
     }
 }
 
-/// Goes along with the body of a paid response.
-///
-/// Told that the body was handed over in full, it records the delivery; dropped before, the response counts as lost and
-/// its payer may have it again without paying.
-#[derive(Debug, Default)]
-#[must_use = "dropping a guard counts its response as lost"]
-pub struct DeliveryGuard {
-    hold: Option<Hold>,
-}
+/// Renews a lease for as long as it lives.
+struct Renewal(AbortHandle);
 
-impl DeliveryGuard {
-    /// For a response that nobody is owed.
-    pub(super) const fn nothing_owed() -> Self {
-        Self { hold: None }
-    }
-
-    pub(super) fn owed(mut hold: Hold) -> Self {
-        hold.if_dropped(IfDropped::Undelivered);
-        Self { hold: Some(hold) }
-    }
-
-    /// The body was handed to the transport in full. Later calls do nothing.
-    pub fn delivered(&mut self) {
-        if let Some(mut hold) = self.hold.take() {
-            hold.report(Event::Delivered);
-        }
+impl Renewal {
+    fn start(store: Arc<dyn OrderStore>, clock: Arc<dyn Clock>, lease: Lease, length: Duration) -> Self {
+        metrics::gauge!(telemetry::IN_FLIGHT).increment(1);
+        Self(tokio::spawn(renew(store, clock, lease, length)).abort_handle())
     }
 }
 
-/// Between tries to record how a payment ended; together shorter than a lease.
-const REPORT_PAUSES: [Duration; 4] =
-    [Duration::from_millis(50), Duration::from_millis(500), Duration::from_secs(3), Duration::from_secs(10)];
+impl Drop for Renewal {
+    fn drop(&mut self) {
+        self.0.abort();
+        metrics::gauge!(telemetry::IN_FLIGHT).decrement(1);
+    }
+}
 
 async fn renew(store: Arc<dyn OrderStore>, clock: Arc<dyn Clock>, lease: Lease, length: Duration) {
     loop {
-        tokio::time::sleep(length / 3).await;
+        sleep(length / 3).await;
         match store.renew(&lease, length, clock.now()).await {
             Ok(()) => {}
             Err(StoreError::Unavailable(error)) => tracing::warn!(%error, "lease not renewed, trying again"),
@@ -175,3 +258,7 @@ async fn renew(store: Arc<dyn OrderStore>, clock: Arc<dyn Clock>, lease: Lease, 
         }
     }
 }
+
+/// Between tries to record how a payment ended; together shorter than a lease.
+const REPORT_PAUSES: [Duration; 4] =
+    [Duration::from_millis(50), Duration::from_millis(500), Duration::from_secs(3), Duration::from_secs(10)];

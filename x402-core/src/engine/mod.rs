@@ -5,27 +5,36 @@ mod builder;
 mod challenge;
 mod claim;
 mod context;
+mod deferral;
+mod delivery;
 mod hold;
 mod outcome;
+mod pulse;
+mod ready;
+mod recover;
+mod refused;
 mod replies;
 mod settle;
 #[cfg(all(feature = "http-facilitator", feature = "memory"))]
 mod short;
 mod ticket;
 mod triage;
+mod work;
+mod worker;
 
 use std::{fmt, sync::Arc};
 
-use self::builder::Settings;
 pub use self::{
     admit::Admission,
     builder::EngineBuilder,
     context::PaidContext,
-    hold::DeliveryGuard,
+    delivery::DeliveryGuard,
     outcome::{Outcome, Release},
+    ready::NotReady,
     ticket::Ticket,
     triage::{Attempt, Triage},
 };
+use self::{builder::Settings, deferral::Deferrals, pulse::Pulse, work::Work};
 use crate::{
     error::ConfigError,
     facilitator::{Facilitator, Witness},
@@ -59,6 +68,7 @@ impl Engine {
     pub fn priced(&self, rule: impl Into<PriceRule>) -> Result<Self, ConfigError> {
         let prices = self.prices.only(rule)?;
         self.shared.settings.check_timeouts(&prices)?;
+        self.shared.settings.warn_of_deferred(&prices);
         Ok(Self { prices, shared: Arc::clone(&self.shared) })
     }
 
@@ -101,4 +111,9 @@ struct Shared {
     sealer: QuoteSealer,
     clock: Arc<dyn Clock>,
     settings: Settings,
+    /// What is to be waited for at the end.
+    work: Work,
+    /// When the worker last looked for work.
+    pulse: Pulse,
+    deferrals: Arc<Deferrals>,
 }

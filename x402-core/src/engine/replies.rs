@@ -61,13 +61,16 @@ pub(super) fn settlement_failed(receipt: &SettlementResponse, version: X402Versi
     with_receipt(reply, receipt, version)
 }
 
-/// A kept response, sent again.
-pub(super) fn replay(response: &StoredResponse, paid: &Settlement, version: X402Version) -> Reply {
+/// A kept response, sent again; with the receipt, if it is settled.
+pub(super) fn replay(response: &StoredResponse, paid: Option<&Settlement>, version: X402Version) -> Reply {
     let mut reply = Reply::new(response.status);
     reply.headers.clone_from(&response.headers);
     reply.headers.push((Cow::Borrowed("idempotent-replayed"), Bytes::from_static(b"true")));
     reply.body = response.body.clone();
-    with_receipt(reply, &paid.receipt(version), version)
+    match paid {
+        Some(settlement) => with_receipt(reply, &settlement.receipt(version), version),
+        None => reply,
+    }
 }
 
 /// The header that carries a receipt in a dialect.

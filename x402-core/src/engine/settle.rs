@@ -4,22 +4,18 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Engine, claim::store_failed_as, hold::Hold};
+use super::{
+    Engine,
+    claim::store_failed_as,
+    hold::Hold,
+    refused::{Attempt, Refused, implausible, refused},
+};
 use crate::{
     error::{RejectReason, Unavailable},
     facilitator::{Evidence, Payment, SettleError, Settlement, Transfer, VerifyError},
-    order::{Event, Order},
+    order::{Attention, Event, Order, StoreError},
     telemetry,
 };
-
-/// Whether an authorization was sent before.
-#[derive(Clone, Copy, Debug)]
-enum Attempt {
-    /// It was not: a refusal means that nothing moved.
-    First,
-    /// It was, with an unknown outcome: only the chain can say that nothing moved.
-    Again,
-}
 
 /// Why the money of an order is not known to have moved.
 pub(super) enum Unsettled {
@@ -32,7 +28,53 @@ pub(super) enum Unsettled {
 impl Engine {
     /// Settles an order whose first settlement is recorded as begun, and waits for evidence where the answer is unclear.
     pub(super) async fn settle(&self, payment: &Payment, hold: &mut Hold) -> Result<Order, Unsettled> {
-        self.attempt(payment, hold, Attempt::First).await
+        self.attempt(payment, hold, Attempt::First, self.shared.settings.resolve_within).await
+    }
+
+    /// Finishes an order whose settlement was begun by somebody before us: asks the chain, and where the
+    /// authorization may still be used, sends it again.
+    pub(super) async fn resolve(&self, payment: &Payment, hold: &mut Hold) -> Result<Order, Unsettled> {
+        match self.look(&Transfer::from(payment), hold).await? {
+            Some(order) => Ok(order),
+            None => self.settle_again(payment, hold, self.shared.settings.resolve_within).await,
+        }
+    }
+
+    /// Sends an authorization that may have been sent before. Its nonce sees to it that money moves once.
+    pub(super) async fn settle_again(
+        &self,
+        payment: &Payment,
+        hold: &mut Hold,
+        patience: Duration,
+    ) -> Result<Order, Unsettled> {
+        let again = Event::SettleStarted { response: None };
+        hold.advance(again).await.map_err(|error| Unsettled::Unknown(store_failed_as(&error)))?;
+        self.attempt(payment, hold, Attempt::Again, patience).await
+    }
+
+    /// Settles an order whose response is on its way, until the outcome is known or the response is over: from then on
+    /// the worker does.
+    pub(super) async fn settle_deferred(&self, payment: &Payment, mut hold: Hold) {
+        let mut settled = self.settle(payment, &mut hold).await;
+        let mut pause = FIRST_PAUSE;
+        while matches!(settled, Err(Unsettled::Unknown(_))) && !hold.is_alone_within(pause).await {
+            settled = self.resolve(payment, &mut hold).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        hold.let_go().await;
+    }
+
+    /// Asks the chain, and records what it says. `None` where it cannot tell yet, or nobody can be asked.
+    pub(super) async fn look(
+        &self,
+        transfer: &Transfer,
+        hold: &mut Hold,
+    ) -> Result<Option<Order>, Unsettled> {
+        match self.evidence(transfer).await {
+            Some(Evidence::Settled(settlement)) => self.record_settled(settlement, hold).await,
+            Some(Evidence::Dead(reason)) => Err(self.record_failed(&reason, true, None, hold).await),
+            Some(Evidence::StillPossible) | None => Ok(None),
+        }
     }
 
     async fn attempt(
@@ -40,33 +82,36 @@ impl Engine {
         payment: &Payment,
         hold: &mut Hold,
         attempt: Attempt,
+        patience: Duration,
     ) -> Result<Order, Unsettled> {
         let network = || payment.option.network.to_string();
+        let transfer = Transfer::from(payment);
         let begun = Instant::now();
         let settled = self.shared.facilitator.settle(payment).await;
         metrics::histogram!(telemetry::SETTLE_SECONDS, "network" => network()).record(begun.elapsed());
         let transaction = match settled {
-            Ok(settlement) => match implausible(&settlement, payment) {
-                None => return self.record_settled(settlement, hold).await,
+            Ok(settlement) => match implausible(&settlement, &transfer) {
+                None => match self.record_settled(settlement, hold).await? {
+                    Some(order) => return Ok(order),
+                    None => None,
+                },
                 Some(what) => {
                     tracing::error!(what, "facilitator reports a settlement that is not this payment's");
                     None
                 }
             },
-            // It may be refused because an earlier attempt, or a stranger, has moved the money already.
             Err(SettleError::Rejected { reason, transaction }) => {
-                match (attempt, self.evidence(payment).await) {
-                    (_, Some(Evidence::Settled(settlement))) => {
-                        return self.record_settled(settlement, hold).await;
-                    }
-                    (_, Some(Evidence::Dead(reason))) => {
-                        return Err(self.record_failed(&reason, true, transaction, hold).await);
-                    }
-                    (Attempt::First, _) if reason != RejectReason::NonceAlreadyUsed => {
-                        let dead = reason.is_dead();
+                let evidence = self.evidence(&transfer).await;
+                let forgets = self.shared.store.may_forget();
+                match refused(attempt, forgets, reason, transaction.as_deref(), evidence) {
+                    Refused::Settled(settlement) => match self.record_settled(settlement, hold).await? {
+                        Some(order) => return Ok(order),
+                        None => transaction,
+                    },
+                    Refused::Failed { reason, dead } => {
                         return Err(self.record_failed(&reason, dead, transaction, hold).await);
                     }
-                    _ => transaction,
+                    Refused::Unclear => transaction,
                 }
             }
             Err(SettleError::Unresolved { transaction, source }) => {
@@ -81,37 +126,19 @@ impl Engine {
         let unclear = Event::SettleUnclear { transaction: transaction.map(Arc::from) };
         hold.advance(unclear).await.map_err(|error| Unsettled::Unknown(store_failed_as(&error)))?;
         // The facilitator's own patience counts: the client has waited that long.
-        self.await_evidence(payment, hold, begun + self.shared.settings.resolve_within).await
-    }
-
-    /// Finishes an order whose settlement was begun by somebody before us: asks the chain, and where the
-    /// authorization may still be used, sends it again. Its nonce sees to it that money moves once.
-    pub(super) async fn resolve(&self, payment: &Payment, hold: &mut Hold) -> Result<Order, Unsettled> {
-        match self.evidence(payment).await {
-            Some(Evidence::Settled(settlement)) => self.record_settled(settlement, hold).await,
-            Some(Evidence::Dead(reason)) => Err(self.record_failed(&reason, true, None, hold).await),
-            Some(Evidence::StillPossible) | None => {
-                let again = Event::SettleStarted { response: None };
-                hold.advance(again).await.map_err(|error| Unsettled::Unknown(store_failed_as(&error)))?;
-                self.attempt(payment, hold, Attempt::Again).await
-            }
-        }
+        self.await_evidence(&transfer, hold, begun + patience).await
     }
 
     async fn await_evidence(
         &self,
-        payment: &Payment,
+        transfer: &Transfer,
         hold: &mut Hold,
         deadline: Instant,
     ) -> Result<Order, Unsettled> {
         let mut pause = FIRST_LOOK;
         while self.shared.witness.is_some() {
-            match self.evidence(payment).await {
-                Some(Evidence::Settled(settlement)) => return self.record_settled(settlement, hold).await,
-                Some(Evidence::Dead(reason)) => {
-                    return Err(self.record_failed(&reason, true, None, hold).await);
-                }
-                Some(Evidence::StillPossible) | None => {}
+            if let Some(order) = self.look(transfer, hold).await? {
+                return Ok(order);
             }
             if Instant::now() + pause >= deadline {
                 break;
@@ -119,20 +146,23 @@ impl Engine {
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_LOOK);
         }
-        let network = payment.option.network.to_string();
-        metrics::counter!(telemetry::UNRESOLVED, "network" => network).increment(1);
         tracing::warn!("outcome of a settlement is unknown");
-        hold.advance(Event::Released).await.map_err(|error| Unsettled::Unknown(store_failed_as(&error)))?;
         Err(Unsettled::Unknown(Unavailable::SettlementUnresolved))
     }
 
     /// What the chain says; `None` where nobody can be asked, or nobody answers in time.
-    async fn evidence(&self, payment: &Payment) -> Option<Evidence> {
+    async fn evidence(&self, transfer: &Transfer) -> Option<Evidence> {
         let within = self.shared.settings.resolve_within.max(LEAST_TO_ANSWER);
-        let transfer = Transfer::from(payment);
-        let asked = timeout(within, self.shared.witness.as_ref()?.evidence(&transfer)).await;
+        let asked = timeout(within, self.shared.witness.as_ref()?.evidence(transfer)).await;
         let silent = |_| Err(VerifyError::Unavailable("no answer in time".into()));
         match asked.unwrap_or_else(silent) {
+            Ok(Evidence::Settled(settlement)) => match implausible(&settlement, transfer) {
+                None => Some(Evidence::Settled(settlement)),
+                Some(what) => {
+                    tracing::error!(what, "witness reports a settlement that is not this payment's");
+                    None
+                }
+            },
             Ok(evidence) => Some(evidence),
             Err(VerifyError::Rejected(reason)) => {
                 tracing::error!(%reason, "witness judged a payment instead of looking for it");
@@ -145,12 +175,30 @@ impl Engine {
         }
     }
 
-    async fn record_settled(&self, settlement: Settlement, hold: &mut Hold) -> Result<Order, Unsettled> {
-        tracing::info!(transaction = %settlement.transaction, "payment settled");
+    /// Records that the money moved. `None` where the transfer has settled another order: it is not this one's.
+    async fn record_settled(
+        &self,
+        settlement: Settlement,
+        hold: &mut Hold,
+    ) -> Result<Option<Order>, Unsettled> {
         let settlement = Arc::new(settlement);
-        let order = hold.advance(Event::SettleOk { settlement }).await;
-        // Money that moved and could not be recorded is not delivered now: the next presentation finds the evidence.
-        order.map_err(|error| Unsettled::Unknown(store_failed_as(&error)))
+        let settled = Event::SettleOk { settlement: Arc::clone(&settlement) };
+        let transaction = &settlement.transaction;
+        match hold.advance(settled).await {
+            Ok(order) => {
+                tracing::info!(%transaction, "payment settled");
+                Ok(Some(order))
+            }
+            Err(StoreError::TransferTaken) => {
+                tracing::error!(%transaction, "transfer has settled another order, and is no evidence for this one");
+                Ok(None)
+            }
+            // Money that moved and could not be recorded is not delivered now: the next presentation finds the evidence.
+            Err(error) => {
+                tracing::error!(%transaction, "payment settled, and not recorded");
+                Err(Unsettled::Unknown(store_failed_as(&error)))
+            }
+        }
     }
 
     async fn record_failed(
@@ -160,32 +208,24 @@ impl Engine {
         transaction: Option<String>,
         hold: &mut Hold,
     ) -> Unsettled {
-        tracing::warn!(%reason, transaction, "settlement failed");
         let failed = Event::SettleFailed {
             reason: reason.code().into(),
             dead,
-            transaction: transaction.map(Arc::from),
+            transaction: transaction.as_deref().map(Arc::from),
         };
-        match hold.advance(failed).await {
-            Ok(order) => Unsettled::Failed(Box::new(order)),
-            Err(error) => Unsettled::Unknown(store_failed_as(&error)),
+        let order = match hold.advance(failed).await {
+            Ok(order) => order,
+            Err(error) => return Unsettled::Unknown(store_failed_as(&error)),
+        };
+        if order.state.deferred {
+            let flag = Attention::DeliveredUnsettled.as_str();
+            metrics::counter!(telemetry::ATTENTION, "attention" => flag).increment(1);
+            tracing::error!(order = %order.id, %reason, transaction, "response is out, and its settlement failed");
+            self.shared.deferrals.failed(&order.payer, self.shared.clock.now());
+        } else {
+            tracing::warn!(%reason, transaction, "settlement failed");
         }
-    }
-}
-
-/// What in a reported settlement is not what this payment could have led to.
-fn implausible(settlement: &Settlement, payment: &Payment) -> Option<&'static str> {
-    let option = &payment.option;
-    if settlement.transaction.is_empty() {
-        Some("transaction")
-    } else if settlement.network != option.network {
-        Some("network")
-    } else if settlement.amount != option.amount {
-        Some("amount")
-    } else if !settlement.payer.eq_ignore_ascii_case(&payment.authorization.payer) {
-        Some("payer")
-    } else {
-        None
+        Unsettled::Failed(Box::new(order))
     }
 }
 
@@ -193,3 +233,6 @@ fn implausible(settlement: &Settlement, payment: &Payment) -> Option<&'static st
 const LEAST_TO_ANSWER: Duration = Duration::from_secs(5);
 const FIRST_LOOK: Duration = Duration::from_millis(200);
 const LONGEST_LOOK: Duration = Duration::from_secs(2);
+/// Between settlements of an order whose response is still on its way.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);

@@ -14,7 +14,8 @@ use super::{
 use crate::{
     Reply,
     error::Unavailable,
-    order::{Event, Order, StoredResponse},
+    facilitator::Payment,
+    order::{Event, KeptPayment, Order, StoredResponse},
     telemetry,
 };
 
@@ -102,6 +103,13 @@ impl Ticket {
                 }
                 None => hold.confirm().await.map_err(|error| store_failed(&error))?,
             }
+        } else if let Some(place) = engine.defer(&claim).await {
+            let deferred =
+                Event::SettleDeferred { response, payment: Arc::new(kept_payment(&claim.payment)) };
+            *order = hold.advance(deferred).await.map_err(|error| store_failed(&error))?;
+            drop(place);
+            ended("deferred");
+            return Ok(released(&claim, &order, settle_later(engine, &claim, hold)));
         } else {
             // Durable before money can move.
             let started = Event::SettleStarted { response };
@@ -116,6 +124,20 @@ impl Ticket {
         ended("settled");
         Ok(released(&claim, &order, DeliveryGuard::owed(hold)))
     }
+}
+
+/// Settles the order in a task of its own; the guard is for its response.
+fn settle_later(engine: Engine, claim: &Claim, hold: Hold) -> DeliveryGuard {
+    let payment = Arc::clone(&claim.payment);
+    let (money, response) = hold.split();
+    let work = async move { engine.settle_deferred(&payment, money).await };
+    tokio::spawn(work.in_current_span());
+    DeliveryGuard::owed(response)
+}
+
+/// What it takes to settle a payment after its response.
+fn kept_payment(payment: &Payment) -> KeptPayment {
+    KeptPayment::new(payment.presented.json.get().into(), payment.resource.clone())
 }
 
 /// The response to keep for retries: complete, and for a request that a retry can be recognised by.
@@ -138,6 +160,8 @@ fn released(claim: &Claim, order: &Order, delivery: DeliveryGuard) -> Release {
             replies::receipt_header(version),
             crate::wire::header::encode(&settlement.receipt(version)),
         ));
+    }
+    if order.state.may_deliver() {
         release.set.push(("cache-control", cache_control(claim)));
     }
     release

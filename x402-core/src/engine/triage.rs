@@ -9,7 +9,7 @@ use super::{Engine, PaidContext, replies};
 use crate::{
     Reply,
     adapter::handler_failed,
-    error::Malformed,
+    error::{Malformed, Unavailable},
     head::{Header, RequestFacts, RequestHead},
     order::RequestFingerprint,
     price::{Lookup, PriceOption, Rule, RulePrice},
@@ -60,6 +60,9 @@ impl Engine {
     pub fn triage(&self, head: &(impl RequestHead + ?Sized)) -> Triage {
         let rule = match self.prices.lookup(head.method(), head.path()) {
             Lookup::Free => return Triage::Free,
+            Lookup::Priced(_) if self.shared.work.is_draining() => {
+                return Triage::Reply(replies::unavailable(Unavailable::Draining));
+            }
             Lookup::Priced(rule) => rule,
             Lookup::Ambiguous => return Triage::Reply(replies::malformed(Malformed::AmbiguousPath)),
             Lookup::Reject => return Triage::Reply(replies::no_price()),

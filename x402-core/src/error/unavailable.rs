@@ -17,6 +17,8 @@ pub enum Unavailable {
     Price,
     /// The outcome of a settlement is unknown; the same payment may be presented again.
     SettlementUnresolved,
+    /// This process is about to stop; another one may take the request.
+    Draining,
     /// The configuration does not fit the chain; the operator was told.
     Misconfigured,
 }
@@ -30,6 +32,7 @@ impl Unavailable {
             Self::Facilitator => "facilitator_unavailable",
             Self::Price => "price_unavailable",
             Self::SettlementUnresolved => "settlement_unresolved",
+            Self::Draining => "shutting_down",
             Self::Misconfigured => "merchant_unavailable",
         }
     }
@@ -39,7 +42,7 @@ impl Unavailable {
     pub const fn retry_after(self) -> u64 {
         match self {
             Self::SettlementUnresolved | Self::Facilitator => 5,
-            Self::Store | Self::StoreFull | Self::Price => 2,
+            Self::Store | Self::StoreFull | Self::Price | Self::Draining => 2,
             Self::Misconfigured => 60,
         }
     }

@@ -1,7 +1,11 @@
 //! What an order that a presentation may not take means for it: pure, one table.
 
 use super::{DeliveryState, Order, PaymentId, PaymentState, RequestFingerprint};
-use crate::{error::Conflict, scheme::PaymentKey, time::UnixSeconds};
+use crate::{
+    error::{Conflict, RejectReason},
+    scheme::PaymentKey,
+    time::UnixSeconds,
+};
 
 /// What of a presentation matters to an order that already exists.
 #[derive(Clone, Debug)]
@@ -51,6 +55,17 @@ pub fn judge(order: &Order, presented: &Presentation<'_>) -> Verdict {
         PaymentState::Settled if order.state.delivery == DeliveryState::Delivered => {
             Verdict::Conflict(Conflict::AlreadyDelivered)
         }
+        // Its response went out before its money moves, and its receipt is still to come.
+        PaymentState::Settling | PaymentState::Unresolved
+            if left.deferred && left.delivery == DeliveryState::Delivered =>
+        {
+            if may_replay {
+                Verdict::Replay
+            } else {
+                Verdict::Conflict(Conflict::AlreadyDelivered)
+            }
+        }
+        PaymentState::Failed if order.was_used_before() => Verdict::Conflict(Conflict::AlreadyUsed),
         // Failed without a settlement: the runs are used up, as recorded or as a vanished holder left it.
         PaymentState::Failed
             if order.reason.as_deref() == Some(HANDLER_ERROR) || order.state.payment != left.payment =>
@@ -60,6 +75,16 @@ pub fn judge(order: &Order, presented: &Presentation<'_>) -> Verdict {
         PaymentState::Failed => Verdict::Failed,
         PaymentState::Expired => Verdict::Expired,
         _ => Verdict::Wait,
+    }
+}
+
+impl Order {
+    /// Whether its authorization was found used before anything was sent for it, and may have paid for another order, which
+    /// is forgotten. Its payer is told neither that it failed nor to sign again.
+    pub(crate) fn was_used_before(&self) -> bool {
+        self.state.payment == PaymentState::Failed
+            && !self.dead
+            && self.reason.as_deref() == Some(RejectReason::NonceAlreadyUsed.code())
     }
 }
 

@@ -129,6 +129,13 @@ pub trait OrderStore: Send + Sync {
 
     /// Whether several instances may share it. One that is not shared cannot hold a quote key for many.
     fn is_shared(&self) -> bool;
+
+    /// Whether it may forget an order before its time: at a restart, a flush, a failover. What is presented to such a store
+    /// as new may have been settled and delivered before, so an authorization that is found used at the first attempt to settle
+    /// it is refused, whoever used it. A permanent record says `false`.
+    fn may_forget(&self) -> bool {
+        true
+    }
 }
 
 impl<T: OrderStore + ?Sized> OrderStore for Arc<T> {
@@ -217,6 +224,10 @@ impl<T: OrderStore + ?Sized> OrderStore for Arc<T> {
 
     fn is_shared(&self) -> bool {
         (**self).is_shared()
+    }
+
+    fn may_forget(&self) -> bool {
+        (**self).may_forget()
     }
 }
 

@@ -104,6 +104,11 @@ impl Prices {
         rules.chain(options)
     }
 
+    /// When priced routes are settled, where they say so themselves.
+    pub(crate) fn timings(&self) -> impl Iterator<Item = Option<crate::SettleTiming>> {
+        self.0.priced.iter().map(|rule| rule.settle)
+    }
+
     /// Every network with a recipient; prices computed per request may be asked on any of them.
     pub fn networks(&self) -> impl Iterator<Item = &NetworkId> {
         self.0.accounts.recipients.iter().map(|(network, _)| network)
