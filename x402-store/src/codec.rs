@@ -12,7 +12,7 @@ pub(crate) fn order_to_json(order: &Order) -> String {
 }
 
 pub(crate) fn order_from_json(json: &str) -> Result<Order, StoreError> {
-    serde_json::from_str(json).map_err(|error| unreadable("order", error))
+    serde_json::from_str(json).map_err(|error| unreadable("order", place(&error)))
 }
 
 pub(crate) fn payment_to_json(payment: &KeptPayment) -> String {
@@ -20,7 +20,7 @@ pub(crate) fn payment_to_json(payment: &KeptPayment) -> String {
 }
 
 pub(crate) fn payment_from_json(json: &str) -> Result<KeptPayment, StoreError> {
-    serde_json::from_str(json).map_err(|error| unreadable("payment", error))
+    serde_json::from_str(json).map_err(|error| unreadable("payment", place(&error)))
 }
 
 /// Status, number of headers, each with lengths, then the body.
@@ -52,7 +52,8 @@ pub(crate) fn response_from_bytes(mut from: Bytes) -> Result<StoredResponse, Sto
     };
     let mut headers = Vec::new();
     for _ in 0..count {
-        let name = String::from_utf8(part()?.to_vec()).map_err(|error| unreadable("response", error))?;
+        let name = String::from_utf8(part()?.to_vec())
+            .map_err(|_| unreadable("response", "a header's name is no text"))?;
         headers.push((Cow::Owned(name), part()?));
     }
     Ok(StoredResponse::new(status, headers, from))
@@ -60,6 +61,11 @@ pub(crate) fn response_from_bytes(mut from: Bytes) -> Result<StoredResponse, Sto
 
 fn length(of: usize) -> u32 {
     u32::try_from(of).expect("what is kept is far below 4 GiB")
+}
+
+/// Where reading ended. The error's own text may quote what it read.
+fn place(error: &serde_json::Error) -> String {
+    format!("it is no such document from column {} on", error.column())
 }
 
 /// Never with the content: it may hold what must not reach a log.
@@ -80,6 +86,19 @@ mod tests {
         assert_eq!(response_from_bytes(bytes.clone().into()).unwrap(), response);
         for cut in 0..bytes.len() - response.body.len() {
             assert!(response_from_bytes(bytes[..cut].to_vec().into()).is_err(), "{cut}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_quoted() {
+        let signed = r#"{"json":"0xsigned","resource":"0xsigned"}"#;
+        let errors = [
+            payment_from_json(signed).map(drop).unwrap_err(),
+            order_from_json(r#"{"id":"0xsigned"}"#).map(drop).unwrap_err(),
+        ];
+        for error in errors {
+            let StoreError::Unavailable(why) = error else { panic!("{error}") };
+            assert!(!why.to_string().contains("signed"), "{why}");
         }
     }
 }

@@ -11,20 +11,33 @@ use x402_core::{
     time::UnixSeconds,
 };
 
+use crate::codec::order_to_json;
+
 /// An order as it is kept.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub(crate) order: Order,
     /// Who holds it, or held it last.
     pub(crate) owner: OwnerToken,
-    /// Grows by one with every change.
+    /// Grows by one with every change. The first one of an order is random and below 2^48, so that a late write does not
+    /// meet the version it waits for in another order, should the back end have forgotten the first.
     pub(crate) version: u64,
+}
+
+impl Row {
+    /// Whether the two are one row. Its owner and version alone do not tell: both halves of a deferred order are
+    /// reported under one lease.
+    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
+        self.version == other.version
+            && self.owner == other.owner
+            && order_to_json(&self.order) == order_to_json(&other.order)
+    }
 }
 
 /// A row as it is to be, with everything that becomes durable in the same step.
 #[derive(Clone, Debug)]
 pub(crate) struct Change {
-    /// Its version is that of the row before plus one; 1 where there was none.
+    /// Its version is that of the row before plus one.
     pub(crate) row: Row,
     /// What happened; none for a renewal.
     pub(crate) transition: Option<Transition>,
@@ -38,9 +51,9 @@ pub(crate) struct Change {
 #[derive(Debug)]
 pub(crate) enum Inserted {
     Done,
-    /// There is one already under its key.
+    /// There is one already under its key, which is not to be displaced.
     There(Row),
-    /// Its identifier is that of another payment of its payer.
+    /// Otherwise nothing is in its way, but its identifier is that of another payment of its payer.
     Namesake(Row),
 }
 
@@ -49,8 +62,9 @@ pub(crate) enum Inserted {
 pub(crate) struct Displaced {
     /// The version of the row under the same key, which gives way.
     pub(crate) version: Option<u64>,
-    /// The payment that has the identifier and has no use for it any more.
-    pub(crate) namesake: Option<PaymentKey>,
+    /// The payment that has the identifier, and its version when it had no use for it any more. It keeps its row, only
+    /// its name goes on.
+    pub(crate) namesake: Option<(PaymentKey, u64)>,
 }
 
 /// A back end. Each method is one atomic step; after an error nobody knows whether it was taken.

@@ -5,8 +5,8 @@
 //! remembered and its next step needs no read. Memory may be out of date and then the write fails; a refusal is never
 //! taken from memory.
 //!
-//! *Lost answers.* A write whose answer was lost is looked for once: a row with our owner token and the version we
-//! wrote is ours.
+//! *Lost answers.* A write whose answer was lost is looked for once: it was done if the row there is the one we wrote. So
+//! is one that was refused, since a driver that lost the answer may have sent it again.
 
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
@@ -14,8 +14,8 @@ use moka::sync::Cache;
 use tokio::time::timeout;
 use x402_core::{
     order::{
-        Event, Lease, OpenRequest, Opened, Opening, Order, PaymentState, StoreError, Transition, Worker,
-        opening,
+        Event, Lease, OpenRequest, Opened, Opening, Order, OwnerToken, PaymentState, StoreError, Transition,
+        Worker, opening,
     },
     scheme::PaymentKey,
     time::UnixSeconds,
@@ -41,7 +41,8 @@ impl<R: Rows> Steps<R> {
         let mut fence = 1;
         for _ in 0..ATTEMPTS {
             let order = Order::opened(request, fence, now);
-            let row = Row { version: displaced.version.map_or(1, next), owner: request.owner, order };
+            let version = displaced.version.map_or_else(|| first(request.owner), next);
+            let row = Row { order, owner: request.owner, version };
             let transition = Some(Transition::to(&row.order, OPENED, now));
             let change = Change { row, transition, response: None, payment: None };
             let there = match self.insert(&change, displaced).await? {
@@ -50,8 +51,11 @@ impl<R: Rows> Steps<R> {
                     return Ok(Opened::Held(row.order));
                 }
                 Inserted::Namesake(row) => {
-                    displaced.namesake = Some(row.order.key);
+                    displaced.namesake = Some((row.order.key, row.version));
                     continue;
+                }
+                Inserted::There(row) if row.is_same_as(&change.row) => {
+                    return Ok(self.opened(request, row, Opened::New));
                 }
                 Inserted::There(row) => row,
             };
@@ -168,10 +172,16 @@ impl<R: Rows> Steps<R> {
             let row = Row { order, owner: worker.owner, version: next(version) };
             let transition = Some(Transition::to(&row.order, TAKEN_BY_WORKER, now));
             let change = Change { row, transition, response: None, payment: None };
-            // Another worker, or a presentation, was faster.
-            if self.replace(&change).await? {
-                taken.push((lease, change.row.order.clone()));
-                self.remember(change.row);
+            match self.replace(&change).await {
+                Ok(true) => {
+                    taken.push((lease, change.row.order.clone()));
+                    self.remember(change.row);
+                }
+                // Another worker, or a presentation, was faster.
+                Ok(false) => {}
+                Err(error) if taken.is_empty() => return Err(error),
+                // What is taken is worked on.
+                Err(_) => break,
             }
         }
         Ok(taken)
@@ -190,21 +200,16 @@ impl<R: Rows> Steps<R> {
 
     async fn replace(&self, change: &Change) -> Result<bool, StoreError> {
         match self.in_time(self.rows.replace(change)).await {
-            Err(StoreError::Unavailable(_)) if self.is_written(change).await => Ok(true),
-            Ok(false) => {
-                self.recent.invalidate(&change.row.order.key);
-                Ok(false)
-            }
+            Ok(false) | Err(StoreError::Unavailable(_)) if self.is_written(change).await => Ok(true),
             other => other,
         }
     }
 
-    /// Whether a write whose answer was lost was done.
-    async fn is_written(&self, change: &Change) -> bool {
-        let row = &change.row;
-        let read = timeout(self.patience / 2, self.rows.load(&row.order.key)).await;
+    /// Whether a write of which nothing good was heard was done all the same.
+    async fn is_written(&self, Change { row, .. }: &Change) -> bool {
         self.recent.invalidate(&row.order.key);
-        matches!(read, Ok(Ok(Some(there))) if there.version == row.version && there.owner == row.owner)
+        let read = timeout(self.patience / 2, self.rows.load(&row.order.key)).await;
+        matches!(read, Ok(Ok(Some(there))) if there.is_same_as(row))
     }
 
     pub(crate) async fn in_time<T>(
@@ -231,6 +236,12 @@ fn keeps_its_name(order: &Order, now: UnixSeconds) -> bool {
     order.state.payment != PaymentState::Rejected || order.is_leased(now)
 }
 
+/// The version of a new order's first row.
+fn first(owner: OwnerToken) -> u64 {
+    let random = owner.as_bytes().first_chunk().expect("16 bytes have 8");
+    u64::from_be_bytes(*random) >> 16
+}
+
 const fn next(version: u64) -> u64 {
     version + 1
 }
@@ -246,3 +257,6 @@ const RECENT_FOR: Duration = Duration::from_secs(60);
 const OPENED: &str = "opened";
 const TAKEN_OVER: &str = "taken_over";
 const TAKEN_BY_WORKER: &str = "taken_by_worker";
+
+#[cfg(test)]
+mod tests;
