@@ -30,8 +30,8 @@
 //! | `redis://HOST:PORT` | a Redis; several of them after commas: nodes of a cluster |
 //! | `postgres://USER@HOST:PORT/DATABASE` | a `PostgreSQL` database |
 //!
-//! They need the same `QUOTE_KEY`, or one would not know the quotes of another, and a `SIGNER_KEY` each: a gas account
-//! belongs to one process.
+//! They need the same `ORIGIN` and `QUOTE_KEY`, or one would not know the quotes of another, and a `SIGNER_KEY` each: a gas
+//! account belongs to one process.
 
 mod actix;
 mod answer;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use x402_core::order::{MemoryStore, OrderStore};
+use x402_store::SqliteStore;
 
 use crate::BoxError;
 
@@ -10,6 +11,7 @@ use crate::BoxError;
 pub(crate) async fn connect(url: &str) -> Result<Arc<dyn OrderStore>, BoxError> {
     match url.split_once(':') {
         Some(("memory", "")) => Ok(Arc::new(MemoryStore::new())),
+        Some(("sqlite", file)) => Ok(Arc::new(SqliteStore::open(file)?)),
         _ => Err("is no store's URL, wanted memory:, sqlite:FILE, redis://.. or postgres://..".into()),
     }
 }
