@@ -2,7 +2,7 @@
 
 /// Implements [`OrderStore`](x402_core::order::OrderStore) for a type with a field `steps`.
 macro_rules! order_store {
-    ($store:ty, is_shared: $shared:literal) => {
+    ($store:ty, is_shared: $shared:literal, may_forget: $forgets:literal) => {
         impl ::x402_core::order::OrderStore for $store {
             fn open<'a>(
                 &'a self,
@@ -97,6 +97,10 @@ macro_rules! order_store {
 
             fn is_shared(&self) -> bool {
                 $shared
+            }
+
+            fn may_forget(&self) -> bool {
+                $forgets
             }
         }
     };

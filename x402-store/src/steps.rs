@@ -25,7 +25,7 @@ use crate::rows::{Change, Displaced, Inserted, Row, Rows};
 
 pub(crate) struct Steps<R> {
     pub(crate) rows: R,
-    /// How long a back end may take for one call.
+    /// How long a back end may take for one call; for a write, with the look whether it was done.
     patience: Duration,
     recent: Cache<PaymentKey, Arc<Row>>,
 }
@@ -192,14 +192,14 @@ impl<R: Rows> Steps<R> {
     }
 
     async fn insert(&self, change: &Change, displaced: Displaced) -> Result<Inserted, StoreError> {
-        match self.in_time(self.rows.insert(change, displaced)).await {
+        match self.written_in_time(self.rows.insert(change, displaced)).await {
             Err(StoreError::Unavailable(_)) if self.is_written(change).await => Ok(Inserted::Done),
             other => other,
         }
     }
 
     async fn replace(&self, change: &Change) -> Result<bool, StoreError> {
-        match self.in_time(self.rows.replace(change)).await {
+        match self.written_in_time(self.rows.replace(change)).await {
             Ok(false) | Err(StoreError::Unavailable(_)) if self.is_written(change).await => Ok(true),
             other => other,
         }
@@ -208,16 +208,23 @@ impl<R: Rows> Steps<R> {
     /// Whether a write of which nothing good was heard was done all the same.
     async fn is_written(&self, Change { row, .. }: &Change) -> bool {
         self.recent.invalidate(&row.order.key);
-        let read = timeout(self.patience / 2, self.rows.load(&row.order.key)).await;
+        let read = timeout(self.patience / 3, self.rows.load(&row.order.key)).await;
         matches!(read, Ok(Ok(Some(there))) if there.is_same_as(row))
+    }
+
+    /// Leaves time to look whether it was done.
+    async fn written_in_time<T>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        within(self.patience * 2 / 3, work).await
     }
 
     pub(crate) async fn in_time<T>(
         &self,
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        let late = |_| Err(StoreError::Unavailable("no answer in time".into()));
-        timeout(self.patience, work).await.unwrap_or_else(late)
+        within(self.patience, work).await
     }
 
     fn remember(&self, row: Row) {
@@ -229,6 +236,14 @@ impl<R> fmt::Debug for Steps<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Steps").field("patience", &self.patience).finish_non_exhaustive()
     }
+}
+
+async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let late = |_| Err(StoreError::Unavailable("no answer in time".into()));
+    timeout(limit, work).await.unwrap_or_else(late)
 }
 
 /// Whether an order that has an identifier keeps it from other payments.

@@ -62,7 +62,7 @@ impl RedisStore {
     }
 }
 
-order_store!(RedisStore, is_shared: true);
+order_store!(RedisStore, is_shared: true, may_forget: true);
 
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

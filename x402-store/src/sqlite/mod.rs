@@ -79,7 +79,7 @@ impl SqliteStore {
     }
 }
 
-order_store!(SqliteStore, is_shared: true);
+order_store!(SqliteStore, is_shared: true, may_forget: false);
 
 impl fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

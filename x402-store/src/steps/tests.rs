@@ -24,7 +24,7 @@ struct Store {
     steps: Steps<Fake>,
 }
 
-order_store!(Store, is_shared: true);
+order_store!(Store, is_shared: true, may_forget: false);
 
 fn store() -> Store {
     Store { steps: Steps::new(Fake::default(), Duration::from_millis(100)) }
