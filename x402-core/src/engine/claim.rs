@@ -366,7 +366,8 @@ pub(super) fn store_failed(error: &StoreError) -> Box<Reply> {
 }
 
 pub(super) fn store_failed_as(error: &StoreError) -> Unavailable {
-    tracing::error!(%error, "order store failed");
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    tracing::error!(%error, cause, "order store failed");
     match error {
         StoreError::Full => Unavailable::StoreFull,
         _ => Unavailable::Store,
