@@ -9,4 +9,5 @@ mod outage;
 mod quirks;
 mod remote;
 mod slow_blocks;
+mod slow_bodies;
 mod start;

@@ -19,9 +19,11 @@ macro_rules! through_every_adapter {
 }
 
 mod before_handler;
+mod bodies;
 mod conflicts;
 mod crowds;
 mod failures;
+mod identifiers;
 mod malformed;
 mod methods;
 mod ordinary;

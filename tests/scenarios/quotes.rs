@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use x402_core::{
     challenge::{ChallengeRequest, ChallengeTemplate},
-    price::PriceOption,
+    price::{PaymentIdentifier, PriceOption},
     quote::{BindingLevel, QuoteKey, QuoteScope, QuoteSealer},
     time::UnixSeconds,
     wire::v2::ResourceInfo,
@@ -72,16 +72,17 @@ fn quoted_at(shop: &Shop, time: u64) -> Challenge {
     terms["extra"].as_object_mut().unwrap().remove("quote");
     let option = PriceOption::from_v2(&serde_json::from_value(terms).unwrap()).unwrap();
     let resource = ResourceInfo { url: origin.clone(), ..ResourceInfo::default() };
-    let reply = ChallengeTemplate::new(&resource, BindingLevel::Terms, &[option]).render(&ChallengeRequest {
-        status: 402,
-        reason: None,
-        payer: None,
-        scope: QuoteScope::new(&origin, "GET /exact", "GET", "/exact", None),
-        sealer: &QuoteSealer::new(&QuoteKey::from_hex(QUOTE_KEY).unwrap(), &[]),
-        lifetime: Duration::from_secs(120),
-        now: UnixSeconds::new(time),
-        entropy: [7; 32],
-    });
+    let reply = ChallengeTemplate::new(&resource, BindingLevel::Terms, PaymentIdentifier::Off, &[option])
+        .render(&ChallengeRequest {
+            status: 402,
+            reason: None,
+            payer: None,
+            scope: QuoteScope::new(&origin, "GET /exact", "GET", "/exact", None),
+            sealer: &QuoteSealer::new(&QuoteKey::from_hex(QUOTE_KEY).unwrap(), &[]),
+            lifetime: Duration::from_secs(120),
+            now: UnixSeconds::new(time),
+            entropy: [7; 32],
+        });
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let headers = reply.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
     Challenge::of(&Response { status: reply.status, headers, body: reply.body.to_vec() })

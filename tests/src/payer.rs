@@ -206,6 +206,14 @@ impl Payment {
         self
     }
 
+    /// Gives it a name, as a client does that knows the extension.
+    #[must_use]
+    pub fn named(self, id: &str) -> Self {
+        self.with(|json| {
+            json["extensions"]["payment-identifier"]["info"] = json!({ "required": false, "id": id });
+        })
+    }
+
     /// The header it goes into.
     #[must_use]
     pub const fn header_name(&self) -> &'static str {

@@ -10,10 +10,17 @@ const ADAPTERS: [Framework; 3] = [Framework::Axum, Framework::Tower, Framework::
 /// Runs a script of `tests/interop`: one JSON line.
 #[track_caller]
 fn run(script: &str, arguments: &[&str]) -> Value {
+    run_as(script, arguments, None)
+}
+
+/// The same with a name for the payment.
+#[track_caller]
+fn run_as(script: &str, arguments: &[&str], id: Option<&str>) -> Value {
     let output = Command::new("node")
         .arg(script)
         .args(arguments)
         .env("PAYER_KEY", PAYER.key)
+        .envs(id.map(|id| ("PAYMENT_ID", id)))
         .current_dir(devchain::interop_dir().expect("the stock clients are installed"))
         .output()
         .expect("the tests need Node.js 20 or later on the PATH");
@@ -92,6 +99,35 @@ fn fifty_copies_of_a_stock_payment_are_one_sale() {
             );
             assert_eq!(shop.books(), Books::of(&[("GET /exact", 1)], 1, 1000), "{framework}, {script}");
         }
+    }
+}
+
+/// The stock client reads our declaration and names its payments; the name is for one of them.
+#[test]
+fn the_version_2_client_names_its_payment() {
+    for framework in ADAPTERS {
+        let shop = Shop::open(framework);
+        let buy = |path: &str, id| run_as("pay-v2.mjs", &["GET", &shop.server.url(path)], id);
+        let nameless = buy("/named/always", None);
+        assert_eq!(nameless["status"], 400, "{framework}: {nameless}");
+        let paid = buy("/named/always", Some("order-of-breakfast"));
+        assert_eq!((&paid["status"], &paid["signed"]), (&200.into(), &1.into()), "{framework}: {paid}");
+        assert_eq!(paid["settlement"]["success"], true, "{framework}: {paid}");
+        // It signs anew each time it is told to pay: the name keeps it from paying twice.
+        for path in ["/named/always", "/named"] {
+            let again = buy(path, Some("order-of-breakfast"));
+            assert_eq!(
+                (&again["status"], &again["settlement"]),
+                (&409.into(), &Value::Null),
+                "{framework}: {again}"
+            );
+        }
+        for id in [Some("order-of-lunch-no-2"), None] {
+            assert_eq!(buy("/named", id)["status"], 200, "{framework}");
+        }
+        assert_eq!(buy("/exact", Some("order-of-breakfast"))["status"], 200, "{framework}: not offered");
+        let runs = [("GET /named/always", 1), ("GET /named", 2), ("GET /exact", 1)];
+        assert_eq!(shop.books(), Books::of(&runs, 4, 4000), "{framework}");
     }
 }
 

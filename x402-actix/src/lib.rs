@@ -91,6 +91,42 @@
 //! # }
 //! ```
 //!
+//! # Running it
+//!
+//! [`Engine::worker`] finishes what a crash or a lost answer left behind, [`Engine::ready`] is for a readiness probe, and
+//! [`Engine::drain`] ends the work of a process before its server stops:
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use actix_web::{App, HttpResponse, HttpServer, rt, web};
+//! use x402_actix::{Engine, Paywall};
+//! # async fn signal_to_stop() {}
+//!
+//! async fn serve(engine: Engine) -> std::io::Result<()> {
+//!     rt::spawn(engine.worker());
+//!     let shared = engine.clone();
+//!     let server = HttpServer::new(move || {
+//!         let paywall = Paywall::from(shared.clone());
+//!         App::new().app_data(web::Data::new(shared.clone())).wrap(paywall).route("/ready", web::get().to(ready))
+//!     });
+//!     let server = server.disable_signals().bind(("127.0.0.1", 3000))?.run();
+//!     let handle = server.handle();
+//!     rt::spawn(async move {
+//!         signal_to_stop().await;                               // `tokio::signal`: SIGTERM, Ctrl-C
+//!         engine.drain(Duration::from_secs(30)).await;          // priced routes answer 503 meanwhile
+//!         handle.stop(true).await;
+//!     });
+//!     server.await
+//! }
+//!
+//! async fn ready(engine: web::Data<Engine>) -> HttpResponse {
+//!     match engine.ready().await {
+//!         Ok(()) => HttpResponse::Ok().finish(),
+//!         Err(_) => HttpResponse::ServiceUnavailable().finish(),  // its text names the part and the cause
+//!     }
+//! }
+//! ```
+//!
 //! # A price on one resource
 //!
 //! [`Paywall::charge`] makes a middleware for a single resource, with everything else shared:
@@ -102,6 +138,27 @@
 //! let report = web::resource("/report").wrap(paywall.charge("$0.02")?).to(async || "a report");
 //! let app = App::new().service(report);
 //! # let _ = app;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Retries
+//!
+//! The same payment again is the same sale: it joins the request in flight, gets the stored response, or has what was
+//! begun finished. Payers may name their payments besides ([`PaymentIdentifier`]), so that one that signs anew by mistake
+//! is not charged twice; and a rule may [bind](PriceRule::bind_body) the bodies of its requests, so that a retry of those
+//! gets the stored response, too.
+//!
+//! ```
+//! use x402_actix::{PaymentIdentifier, PriceRule, Prices};
+//!
+//! # fn main() -> Result<(), x402_actix::ConfigError> {
+//! let prices = Prices::new("https://api.example.com")
+//!     .pay_to("eip155:84532", "0x209693Bc6afc0C5328bA36FaF03C514EF312287C")
+//!     .payment_identifier(PaymentIdentifier::Optional)          // on every route, declared in its 402
+//!     .charge("POST /orders", PriceRule::new("$0.01").bind_body(64 * 1024))
+//!     .build()?;
+//! # assert!(prices.binds_bodies());
 //! # Ok(())
 //! # }
 //! ```
@@ -130,7 +187,7 @@ pub use x402_core::facilitator::HttpFacilitator;
 pub use x402_core::{
     Engine, EngineBuilder, SettleTiming,
     error::ConfigError,
-    price::{Price, PriceRule, Prices},
+    price::{PaymentIdentifier, Price, PriceRule, Prices},
     quote::QuoteKey,
 };
 

@@ -3,15 +3,17 @@
 use std::rc::Rc;
 
 use actix_web::{
-    Error, HttpMessage, HttpRequest, HttpResponse,
+    Error, FromRequest, HttpMessage, HttpRequest, HttpResponse,
     body::{BodySize, BoxBody, EitherBody, MessageBody, to_bytes_limited},
-    dev::{Service, ServiceRequest, ServiceResponse},
+    dev::{Payload, Service, ServiceRequest, ServiceResponse},
+    web,
 };
 use bytes::Bytes;
 use tracing::Instrument;
 use x402_core::{
     Admission, Attempt, DeliveryGuard, Engine, Outcome,
-    adapter::{catch_panic, handler_failed, is_bodiless},
+    adapter::{bind_body, catch_panic, handler_failed, is_bodiless},
+    error::BodyError,
 };
 
 use crate::{
@@ -22,14 +24,20 @@ use crate::{
 /// Has the payment looked at and, if it is good, runs the handler.
 pub(crate) async fn serve<S, B>(
     engine: Engine,
-    attempt: Attempt,
+    mut attempt: Attempt,
     inner: Rc<S>,
-    request: ServiceRequest,
+    mut request: ServiceRequest,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
     B: MessageBody + 'static,
 {
+    if let Some(limit) = attempt.body_limit() {
+        match bind_body(&mut attempt, read(&mut request, limit)).await {
+            Ok(data) => request.set_payload(Payload::from(data)),
+            Err(reply) => return Ok(request.into_response(into_response(reply)).map_into_right_body()),
+        }
+    }
     let ticket = match engine.admit(attempt).await {
         Admission::Enter(ticket) => ticket,
         Admission::Reply(reply) => {
@@ -65,6 +73,15 @@ where
         Err(reply) => into_response(reply).map_into_right_body(),
     };
     Ok(ServiceResponse::new(request, response))
+}
+
+/// The whole of a request's body of at most `limit` bytes, taken out of the request.
+async fn read(request: &mut ServiceRequest, limit: usize) -> Result<Bytes, BodyError> {
+    let (request, payload) = request.parts_mut();
+    let payload = web::Payload::from_request(request, payload).into_inner();
+    let payload = payload.map_err(|_| BodyError::Incomplete)?;
+    let read = payload.to_bytes_limited(limit).await.map_err(|_| BodyError::TooLarge)?;
+    read.map_err(|_| BodyError::Incomplete)
 }
 
 /// A handler's response, with its body collected where that is cheap.

@@ -89,9 +89,74 @@
 //! # }
 //! ```
 //!
+//! # Running it
+//!
+//! [`Engine::worker`] finishes what a crash or a lost answer left behind, [`Engine::ready`] is for a readiness probe, and
+//! [`Engine::drain`] ends the work of a process before its server stops accepting connections:
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use axum::{Router, http::StatusCode, routing::get};
+//! use x402_axum::{Engine, Paywall};
+//! # async fn signal_to_stop() {}
+//!
+//! # #[cfg(feature = "tokio")]
+//! async fn serve(engine: Engine, app: Router) -> std::io::Result<()> {
+//!     tokio::spawn(engine.worker());
+//!     let (probed, stopping) = (engine.clone(), engine.clone());
+//!     let ready = async move || match probed.ready().await {
+//!         Ok(()) => StatusCode::OK,
+//!         Err(_) => StatusCode::SERVICE_UNAVAILABLE,            // its text names the part and the cause
+//!     };
+//!     let app = app.layer(Paywall::from(engine)).route("/ready", get(ready));
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+//!     let stopped = async move {
+//!         signal_to_stop().await;                               // `tokio::signal`: SIGTERM, Ctrl-C
+//!         stopping.drain(Duration::from_secs(30)).await;        // priced routes answer 503 meanwhile
+//!     };
+//!     axum::serve(listener, app).with_graceful_shutdown(stopped).await
+//! }
+//! ```
+//!
 //! # A price on one route
 //!
 //! [`Paywall::charge`] makes a layer for a single route, with everything else shared.
+//!
+//! # Retries
+//!
+//! The same payment again is the same sale: it joins the request in flight, gets the stored response, or has what was
+//! begun finished. Payers may name their payments besides ([`PaymentIdentifier`]), so that one that signs anew by mistake
+//! is not charged twice; and a rule may [bind](PriceRule::bind_body) the bodies of its requests, so that a retry of those
+//! gets the stored response, too.
+//!
+//! ```
+//! use axum::{Router, body::Body, http::Request, routing::post};
+//! use tower::ServiceExt;
+//! use x402_axum::{Engine, Paywall, PaymentIdentifier, PriceRule, Prices};
+//! # use x402_axum::core::testing::{FakeFacilitator, TestPayer};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let facilitator = FakeFacilitator::new();
+//! let prices = Prices::new("https://api.example.com")
+//!     .pay_to("eip155:84532", "0x209693Bc6afc0C5328bA36FaF03C514EF312287C")
+//!     .payment_identifier(PaymentIdentifier::Optional)          // on every route, declared in its 402
+//!     .charge("POST /orders", PriceRule::new("$0.01").bind_body(64 * 1024))
+//!     .build()?;
+//! let engine = Engine::builder(prices).facilitator(facilitator).build()?;
+//! let app = Router::new()
+//!     .route("/orders", post(async |order: String| format!("ordered: {order}")))
+//!     .layer(Paywall::from(engine));
+//!
+//! let challenge = app.clone().oneshot(Request::post("/orders").body(Body::from("two eggs"))?).await?;
+//! # let payment = TestPayer::new("alice").pay_v2(challenge.headers()["payment-required"].as_bytes());
+//! for (order, status) in [("two eggs", 200), ("two eggs", 200), ("ten eggs", 409)] {
+//!     let paid = Request::post("/orders").header("payment-signature", &payment[..]).body(Body::from(order))?;
+//!     assert_eq!(app.clone().oneshot(paid).await?.status(), status);
+//! }
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # Features
 //!
@@ -113,7 +178,7 @@ pub use x402_core::facilitator::HttpFacilitator;
 pub use x402_core::{
     Engine, EngineBuilder, SettleTiming,
     error::ConfigError,
-    price::{Price, PriceRule, Prices},
+    price::{PaymentIdentifier, Price, PriceRule, Prices},
     quote::QuoteKey,
 };
 pub use x402_tower::PeerAddr;

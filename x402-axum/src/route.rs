@@ -8,7 +8,7 @@ use axum::{
 };
 use tower_layer::Layer;
 use x402_core::{Engine, error::ConfigError, price::PriceRule};
-use x402_tower::{PeerAddr, RequestView};
+use x402_tower::{PeerAddr, Rebuilt, RequestView};
 
 use crate::PaywallService;
 
@@ -18,7 +18,7 @@ use crate::PaywallService;
 /// [crate docs](crate) for an example.
 #[derive(Clone, Debug)]
 #[must_use = "a layer charges nothing until it is applied to a router"]
-pub struct Paywall(x402_tower::Paywall);
+pub struct Paywall(x402_tower::Paywall<Rebuilt>);
 
 impl Paywall {
     /// The short form: orders in memory, settled by the facilitator at `X402_FACILITATOR_URL`, or by the public one for
@@ -30,7 +30,7 @@ impl Paywall {
     #[cfg(feature = "http-facilitator")]
     #[cfg_attr(docsrs, doc(cfg(feature = "http-facilitator")))]
     pub fn new(prices: x402_core::price::Prices) -> Self {
-        Self(x402_tower::Paywall::new(prices).view(VIEW))
+        Self(x402_tower::Paywall::new(prices).bind_bodies().view(VIEW))
     }
 
     /// The engine, shared.
@@ -61,7 +61,7 @@ impl Paywall {
 
 impl From<Engine> for Paywall {
     fn from(engine: Engine) -> Self {
-        Self(x402_tower::Paywall::from(engine).view(VIEW))
+        Self(x402_tower::Paywall::from(engine).bind_bodies().view(VIEW))
     }
 }
 

@@ -14,30 +14,32 @@ use axum::{
 };
 use pin_project_lite::pin_project;
 use tower_service::Service;
-use x402_tower::ResponseBody;
+use x402_tower::{Rebuilt, ResponseBody};
 
 /// Asks for payment, and calls the service it wraps for what is free or paid.
 ///
 /// Made by the layer [`Paywall`](crate::Paywall). Its responses have axum's own body, so that a router does not box a
 /// free one again.
 #[derive(Clone, Debug)]
-pub struct PaywallService<S>(x402_tower::PaywallService<S>);
+pub struct PaywallService<S>(x402_tower::PaywallService<S, Rebuilt>);
 
 impl<S> PaywallService<S> {
-    pub(crate) const fn new(inner: x402_tower::PaywallService<S>) -> Self {
+    pub(crate) const fn new(inner: x402_tower::PaywallService<S, Rebuilt>) -> Self {
         Self(inner)
     }
 }
 
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for PaywallService<S>
 where
-    x402_tower::PaywallService<S>: Service<Request<ReqBody>, Response = Response<ResponseBody<ResBody>>>,
+    x402_tower::PaywallService<S, Rebuilt>:
+        Service<Request<ReqBody>, Response = Response<ResponseBody<ResBody>>>,
     ResBody: HttpBody<Data = Bytes> + Send + 'static,
     ResBody::Error: Into<BoxError>,
 {
     type Response = Response<Body>;
-    type Error = <x402_tower::PaywallService<S> as Service<Request<ReqBody>>>::Error;
-    type Future = ResponseFuture<<x402_tower::PaywallService<S> as Service<Request<ReqBody>>>::Future>;
+    type Error = <x402_tower::PaywallService<S, Rebuilt> as Service<Request<ReqBody>>>::Error;
+    type Future =
+        ResponseFuture<<x402_tower::PaywallService<S, Rebuilt> as Service<Request<ReqBody>>>::Future>;
 
     #[inline]
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {

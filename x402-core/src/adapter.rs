@@ -9,11 +9,12 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     task::Poll,
+    time::Duration,
 };
 
 use bytes::Bytes;
 
-use crate::Reply;
+use crate::{Attempt, Reply, engine::body_refused, error::BodyError};
 
 /// Headers (lower case) that only the engine sets, or that tell shared caches to keep what `Cache-Control` forbids: taken
 /// off a handler's response before it is looked at.
@@ -51,6 +52,29 @@ pub async fn catch_panic<F: Future>(handler: F) -> Result<F::Output, Panicked> {
     .await
 }
 
+/// Reads the body that an attempt [asks for](Attempt::body_limit), in time, and binds it; the handler gets what is
+/// returned.
+///
+/// `read` gives the whole body without its trailers, or [`BodyError`] as soon as it breaks or is longer than the limit.
+///
+/// # Errors
+/// The reply to send instead. Nothing of the payment was consumed.
+///
+/// # Cancellation
+/// Dropped, nothing has happened to the payment.
+pub async fn bind_body(
+    attempt: &mut Attempt,
+    read: impl Future<Output = Result<Bytes, BodyError>>,
+) -> Result<Bytes, Reply> {
+    let read = tokio::time::timeout(BODY_TIME, read).await.unwrap_or(Err(BodyError::TooSlow));
+    let body = read.map_err(|error| {
+        tracing::debug!(%error, "request body not bound");
+        body_refused(error)
+    })?;
+    attempt.bind(&body);
+    Ok(body)
+}
+
 /// 500, in place of a response that a handler did not finish.
 #[must_use]
 pub fn handler_failed() -> Reply {
@@ -80,6 +104,9 @@ pub fn missing_vary<'a>(set: impl Iterator<Item = &'a [u8]>, wanted: &Bytes) -> 
     let missing: Vec<&[u8]> = names().filter(|name| !is_set(name)).collect();
     (!missing.is_empty()).then(|| missing.join(b", ".as_slice()).into())
 }
+
+/// How long a client may take to send a body that is bound to its payment.
+pub const BODY_TIME: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {

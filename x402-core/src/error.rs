@@ -4,10 +4,12 @@
 //! |---|---|---|
 //! | payer: the payment is missing, wrong or refused | [`RejectReason`] | 402 |
 //! | client: bytes we cannot or will not read | [`Malformed`] | 400 |
+//! | client: a body that cannot be bound to its payment | [`BodyError`] | 400, 408, 413 |
 //! | client: the payment is busy, used, or bound to another request | [`Conflict`] | 409 |
 //! | us, or what we depend on | [`Unavailable`] | 503 |
 //! | the operator | [`ConfigError`] | none: only when something is built |
 
+mod body;
 mod config;
 mod conflict;
 mod malformed;
@@ -15,7 +17,7 @@ mod reject;
 mod unavailable;
 
 pub use self::{
-    config::ConfigError, conflict::Conflict, malformed::Malformed, reject::RejectReason,
+    body::BodyError, config::ConfigError, conflict::Conflict, malformed::Malformed, reject::RejectReason,
     unavailable::Unavailable,
 };
 

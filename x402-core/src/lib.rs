@@ -7,7 +7,8 @@
 //!
 //! An adapter shows the engine each request's head ([`Engine::triage`], synchronous and without allocation on free
 //! routes), awaits [`Engine::admit`] where a payment has to be looked at, and ends the [`Ticket`] that it gets for a good
-//! one with what the handler did ([`Ticket::finish`]).
+//! one with what the handler did ([`Ticket::finish`]). Where an attempt [asks](Attempt::body_limit) for the request's body,
+//! [`adapter::bind_body`] reads and binds it before `admit`.
 //!
 //! ```text
 //! triage ─ Free ───────────────────────────────> handler

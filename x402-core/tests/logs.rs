@@ -11,6 +11,7 @@ mod support;
 use std::{
     fmt::{self, Write as _},
     sync::{Arc, Mutex, atomic::Ordering},
+    time::Duration,
 };
 
 use tracing::{
@@ -19,6 +20,7 @@ use tracing::{
     span,
 };
 use x402_core::{
+    SettleTiming,
     error::RejectReason,
     testing::{SettleAnswer, VerifyAnswer},
 };
@@ -74,8 +76,47 @@ impl Subscriber for Log {
     fn exit(&self, _: &span::Id) {}
 }
 
+/// One log at a time.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+#[tokio::test(start_paused = true)]
+async fn operators_are_told_once_an_episode() {
+    let _alone = ALONE.lock().await;
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let told = |line: &str| log.0.lock().unwrap().matches(line).count();
+    let (store, down) = FaultyStore::switched(Fault::Lost, &[Step::Due]);
+    let world = World::with(|builder| builder.store(store).settle(SettleTiming::Deferred));
+    assert_eq!(told("responses leave before their payments are settled"), 1);
+    assert!(log.0.lock().unwrap().contains("settle=\"deferred\""));
+    let request = Request::get("/weather/oslo");
+    for _ in 0..3 {
+        let paid = request.paid(&world.pay(&request).await);
+        assert!(world.send(&paid).await.has("payment-response"));
+    }
+    assert_eq!(told("settlement not deferred"), 1, "no worker");
+
+    down.store(true, Ordering::SeqCst);
+    tokio::spawn(world.engine.worker());
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    assert_eq!(told("order store does not answer the worker"), 1);
+    down.store(false, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!(told("order store answers the worker again"), 1);
+
+    world.facilitator.next_settle(SettleAnswer::Reject(RejectReason::InsufficientFunds));
+    let paid = request.paid(&world.pay(&request).await);
+    assert_eq!(world.send(&paid).await.status, 200);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(told("response is out, and its settlement failed"), 1);
+    let text = x402_core::wire::decode_payment(&paid.headers[0].1).unwrap();
+    let signature = text.payment.scheme_payload()["signature"].as_str().unwrap()[2..].to_owned();
+    assert_eq!(told(&signature), 0);
+}
+
 #[tokio::test]
 async fn neither_signatures_nor_queries_nor_headers_are_written_down() {
+    let _alone = ALONE.lock().await;
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.clone());
     let (store, down) = FaultyStore::switched(Fault::Lost, &[Step::Advance, Step::Open, Step::Find]);

@@ -14,8 +14,8 @@ use moka::sync::Cache;
 use tokio::time::timeout;
 use x402_core::{
     order::{
-        Event, Lease, OpenRequest, Opened, Opening, Order, OwnerToken, PaymentState, StoreError, Transition,
-        Worker, opening,
+        Event, Lease, OpenRequest, Opened, Opening, Order, OwnerToken, StoreError, Transition, Worker,
+        frees_identifier, opening,
     },
     scheme::PaymentKey,
     time::UnixSeconds,
@@ -47,7 +47,7 @@ impl<R: Rows> Steps<R> {
             let change = Change { row, transition, response: None, payment: None };
             let there = match self.insert(&change, displaced).await? {
                 Inserted::Done => return Ok(self.opened(request, change.row, Opened::New)),
-                Inserted::Namesake(row) if keeps_its_name(&row.order, now) => {
+                Inserted::Namesake(row) if !frees_identifier(&row.order, now) => {
                     return Ok(Opened::Held(row.order));
                 }
                 Inserted::Namesake(row) => {
@@ -244,11 +244,6 @@ async fn within<T>(
 ) -> Result<T, StoreError> {
     let late = |_| Err(StoreError::Unavailable("no answer in time".into()));
     timeout(limit, work).await.unwrap_or_else(late)
-}
-
-/// Whether an order that has an identifier keeps it from other payments.
-fn keeps_its_name(order: &Order, now: UnixSeconds) -> bool {
-    order.state.payment != PaymentState::Rejected || order.is_leased(now)
 }
 
 /// The version of a new order's first row.

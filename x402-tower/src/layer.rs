@@ -1,22 +1,26 @@
 //! The layer.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    marker::PhantomData,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tower_layer::Layer;
 use x402_core::{Engine, error::ConfigError, price::PriceRule};
 
-use crate::{PaywallService, RequestView};
+use crate::{PaywallService, Rebuilt, RequestView, Untouched};
 
 /// Puts a price on the service beneath it.
 ///
 /// Cheap to clone; clones share the engine. See the [crate docs](crate) for an example.
 #[derive(Clone, Debug)]
 #[must_use = "a layer charges nothing until it is applied to a service"]
-pub struct Paywall {
+pub struct Paywall<M = Untouched> {
     shared: Arc<Shared>,
+    bodies: PhantomData<M>,
 }
 
 /// What all services of one layer have in common.
@@ -43,6 +47,18 @@ impl Paywall {
         }
     }
 
+    /// Lets routes [bind](PriceRule::bind_body) the bodies of their requests: a body that was read for that is rebuilt by
+    /// `From<Bytes>`. Where the server's own body has none, wrap it in a [`RequestBody`](crate::RequestBody).
+    pub fn bind_bodies(self) -> Paywall<Rebuilt> {
+        Paywall::over(self.shared)
+    }
+}
+
+impl<M> Paywall<M> {
+    const fn over(shared: Arc<Shared>) -> Self {
+        Self { shared, bodies: PhantomData }
+    }
+
     /// The engine, shared.
     #[must_use]
     pub fn engine(&self) -> &Engine {
@@ -55,37 +71,48 @@ impl Paywall {
     /// # Errors
     /// [`ConfigError`] when the rule has a mistake.
     pub fn charge(&self, rule: impl Into<PriceRule>) -> Result<Self, ConfigError> {
-        Ok(Self::from(self.shared.engine.priced(rule)?).view(self.shared.view))
+        Ok(Self::over(Shared::new(self.shared.engine.priced(rule)?, self.shared.view)))
     }
 
     /// Sets where path and peer of a request are found.
     pub fn view(self, view: RequestView) -> Self {
-        Self {
-            shared: Arc::new(Shared {
-                engine: self.shared.engine.clone(),
-                view,
-                warned: AtomicBool::new(false),
-            }),
-        }
+        Self::over(Shared::new(self.shared.engine.clone(), view))
     }
 }
 
 impl From<Engine> for Paywall {
     fn from(engine: Engine) -> Self {
-        let shared = Shared { engine, view: RequestView::default(), warned: AtomicBool::new(false) };
-        Self { shared: Arc::new(shared) }
+        Self::over(Shared::new(engine, RequestView::default()))
     }
 }
 
+/// # Panics
+/// When a route binds the bodies of its requests: that takes [`bind_bodies`](Paywall::bind_bodies).
 impl<S> Layer<S> for Paywall {
     type Service = PaywallService<S>;
 
     fn layer(&self, inner: S) -> PaywallService<S> {
+        assert!(
+            !self.engine().prices().binds_bodies(),
+            "a route binds the bodies of its requests: make the layer with `Paywall::bind_bodies`"
+        );
+        PaywallService::new(inner, Arc::clone(&self.shared))
+    }
+}
+
+impl<S> Layer<S> for Paywall<Rebuilt> {
+    type Service = PaywallService<S, Rebuilt>;
+
+    fn layer(&self, inner: S) -> PaywallService<S, Rebuilt> {
         PaywallService::new(inner, Arc::clone(&self.shared))
     }
 }
 
 impl Shared {
+    fn new(engine: Engine, view: RequestView) -> Arc<Self> {
+        Arc::new(Self { engine, view, warned: AtomicBool::new(false) })
+    }
+
     /// Says once that a request came through two paywalls.
     pub(crate) fn warn_of_two(&self) {
         if !self.warned.swap(true, Ordering::Relaxed) {

@@ -12,7 +12,7 @@
 //! [before the handler](SettleTiming::BeforeHandler).
 //!
 //! A response of known length up to the engine's limit is collected before the settlement and, where its request had no
-//! body, kept for a retry of the same payment. A longer one, or a stream, is not looked at; it starts when the money has
+//! body or a bound one, kept for a retry of the same payment. A longer one, or a stream, is not looked at; it starts when the money has
 //! moved.
 //!
 //! # Deployment caveats
@@ -88,6 +88,45 @@
 //! # }
 //! ```
 //!
+//! # Bodies that are paid for
+//!
+//! A rule may [bind](PriceRule::bind_body) the body of its requests: it is read before the payment is claimed, and a retry
+//! gets the stored response only with the same body. The handler gets the body that was read, so its type must be one that
+//! can be made of bytes; a [`RequestBody`] around the server's own is one.
+//!
+//! ```
+//! # use bytes::Bytes;
+//! # use http::{Request, Response};
+//! # use http_body_util::{BodyExt, Full};
+//! # use tower::{Layer, ServiceExt, service_fn};
+//! # use x402_tower::{Engine, Paywall, PriceRule, Prices};
+//! # use x402_tower::core::{error::BoxError, testing::{FakeFacilitator, TestPayer}};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! # let facilitator = FakeFacilitator::new();
+//! let prices = Prices::new("https://api.example.com")
+//!     .pay_to("eip155:84532", "0x209693Bc6afc0C5328bA36FaF03C514EF312287C")
+//!     .charge("POST /orders", PriceRule::new("$0.01").bind_body(64 * 1024))
+//!     .build()?;
+//! let engine = Engine::builder(prices).facilitator(facilitator).build()?;
+//! let echo = service_fn(async |request: Request<Full<Bytes>>| {
+//!     Ok::<_, BoxError>(Response::new(Full::new(request.into_body().collect().await?.to_bytes())))
+//! });
+//! let service = Paywall::from(engine).bind_bodies().layer(echo);
+//!
+//! let order = |text: &'static str| Request::post("/orders").body(Full::from(text));
+//! let challenge = service.clone().oneshot(order("two eggs")?).await?;
+//! # let payment = TestPayer::new("alice").pay_v2(challenge.headers()["payment-required"].as_bytes());
+//! # let payment = http::HeaderValue::from_maybe_shared(payment)?;
+//! for (text, status) in [("two eggs", 200), ("two eggs", 200), ("ten eggs", 409)] {
+//!     let mut paid = order(text)?;
+//!     paid.headers_mut().insert("payment-signature", payment.clone());
+//!     assert_eq!(service.clone().oneshot(paid).await?.status(), status);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # gRPC
 //!
 //! The layer goes on tonic's server:
@@ -109,6 +148,7 @@
 //! A method that fails at once, with its status in the response's head or in trailers that are there already, charges
 //! nobody; one that streams is paid for when its stream starts. The length of a message is not known before it was sent,
 //! so responses are not kept: a payment that comes again after its delivery is `ABORTED`, with the receipt it had.
+//! A method whose rule binds bodies gets its requests when the last of them is there: that is for unary methods.
 //!
 //! # Features
 //!
@@ -125,6 +165,7 @@ mod head;
 mod layer;
 mod paid;
 mod reply;
+mod request;
 mod service;
 
 pub use x402_core as core;
@@ -133,7 +174,7 @@ pub use x402_core::facilitator::HttpFacilitator;
 pub use x402_core::{
     Engine, EngineBuilder, PaidContext, SettleTiming,
     error::ConfigError,
-    price::{Price, PriceRule, Prices},
+    price::{PaymentIdentifier, Price, PriceRule, Prices},
     quote::QuoteKey,
 };
 
@@ -142,5 +183,6 @@ pub use self::{
     future::ResponseFuture,
     head::{PeerAddr, RequestView},
     layer::Paywall,
+    request::{Rebuilt, RequestBodies, RequestBody, Untouched},
     service::PaywallService,
 };

@@ -9,26 +9,37 @@ use tower_service::Service;
 use tracing::Instrument;
 use x402_core::{
     Admission, Attempt, Engine, Outcome,
-    adapter::{catch_panic, handler_failed, is_bodiless},
+    adapter::{bind_body, catch_panic, handler_failed, is_bodiless},
 };
 
 use crate::{
     ResponseBody,
     reply::{Dialect, apply, into_response, owned, strip_reserved},
+    request::read,
 };
 
-/// Has the payment looked at and, if it is good, runs the handler in `ready`, the service that was polled ready.
+/// Has the payment looked at and, if it is good, runs the handler in `ready`, the service that was polled ready. A body
+/// that is bound to its payment is read first and made again by `rebuild`.
 pub(crate) async fn serve<S, ReqBody, ResBody>(
     engine: Engine,
-    attempt: Attempt,
+    mut attempt: Attempt,
     mut ready: S,
     mut request: Request<ReqBody>,
+    rebuild: fn(Bytes) -> Option<ReqBody>,
 ) -> Result<Response<ResponseBody<ResBody>>, S::Error>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    ReqBody: Body,
     ResBody: Body<Data = Bytes>,
 {
     let dialect = Dialect::of(request.headers());
+    if let Some(limit) = attempt.body_limit() {
+        let (parts, body) = request.into_parts();
+        request = match bind_body(&mut attempt, read(body, limit)).await {
+            Ok(data) => Request::from_parts(parts, rebuild(data).expect("the layer can bind bodies")),
+            Err(reply) => return Ok(into_response(reply, dialect)),
+        };
+    }
     let ticket = match engine.admit(attempt).await {
         Admission::Enter(ticket) => ticket,
         Admission::Reply(reply) => return Ok(into_response(reply, dialect)),

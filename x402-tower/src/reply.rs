@@ -122,8 +122,10 @@ const fn grpc_status(status: u16) -> (&'static str, &'static str) {
         402 => ("9", "payment required"),
         403 => ("7", "payment not permitted"),
         404 | 405 => ("12", "not offered"),
+        408 => ("4", "request took too long"),
         409 => ("10", "payment already used"),
         412 => ("9", "allowance required"),
+        413 => ("8", "request too large"),
         503 => ("14", "payment cannot be handled now"),
         _ => ("13", "internal error"),
     }
@@ -157,8 +159,10 @@ mod tests {
             (403, "7"),
             (404, "12"),
             (405, "12"),
+            (408, "4"),
             (409, "10"),
             (412, "9"),
+            (413, "8"),
             (503, "14"),
             (500, "13"),
         ] {

@@ -1,7 +1,9 @@
 //! The service.
 
 use std::{
-    fmt, mem,
+    fmt,
+    marker::PhantomData,
+    mem,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -12,24 +14,27 @@ use http_body::Body;
 use tower_service::Service;
 use x402_core::{PaidContext, Triage};
 
-use crate::{ResponseBody, ResponseFuture, head::Head, layer::Shared, paid, reply::Dialect};
+use crate::{
+    RequestBodies, ResponseBody, ResponseFuture, Untouched, head::Head, layer::Shared, paid, reply::Dialect,
+};
 
 /// Asks for payment, and calls the service it wraps for what is free or paid.
 ///
 /// Made by the layer [`Paywall`](crate::Paywall).
 #[derive(Clone)]
-pub struct PaywallService<S> {
+pub struct PaywallService<S, M = Untouched> {
     inner: S,
     shared: Arc<Shared>,
+    bodies: PhantomData<M>,
 }
 
-impl<S> PaywallService<S> {
+impl<S, M> PaywallService<S, M> {
     pub(crate) const fn new(inner: S, shared: Arc<Shared>) -> Self {
-        Self { inner, shared }
+        Self { inner, shared, bodies: PhantomData }
     }
 }
 
-impl<S: Clone> PaywallService<S> {
+impl<S: Clone, M> PaywallService<S, M> {
     /// The service that was polled ready. What it reserved is given back when it is dropped.
     fn take_ready(&mut self) -> S {
         let clone = self.inner.clone();
@@ -37,11 +42,12 @@ impl<S: Clone> PaywallService<S> {
     }
 }
 
-impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for PaywallService<S>
+impl<S, M, ReqBody, ResBody> Service<Request<ReqBody>> for PaywallService<S, M>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
     S::Future: Send,
     S::Error: Send,
+    M: RequestBodies<ReqBody>,
     ReqBody: Body + Send + 'static,
     ResBody: Body<Data = Bytes> + Send + 'static,
 {
@@ -81,13 +87,14 @@ where
             }
             Triage::Check(attempt) => {
                 let ready = self.take_ready();
-                ResponseFuture::paid(paid::serve(self.shared.engine.clone(), attempt, ready, request))
+                let engine = self.shared.engine.clone();
+                ResponseFuture::paid(paid::serve(engine, attempt, ready, request, M::rebuilt))
             }
         }
     }
 }
 
-impl<S: fmt::Debug> fmt::Debug for PaywallService<S> {
+impl<S: fmt::Debug, M> fmt::Debug for PaywallService<S, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PaywallService").field("inner", &self.inner).finish_non_exhaustive()
     }

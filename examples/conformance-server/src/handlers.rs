@@ -82,7 +82,7 @@ pub(crate) async fn readiness(engine: &Engine) -> Answer {
 
 fn respond(call: Call) -> Answer {
     match call.route {
-        Route::Echo => {
+        Route::Echo | Route::Bound => {
             let kind = call.content_type.unwrap_or_else(|| "application/octet-stream".to_owned());
             Answer::typed(200, kind, call.body)
         }

@@ -2,7 +2,7 @@
 
 use x402_core::{
     error::ConfigError,
-    price::{Price, Prices},
+    price::{PaymentIdentifier, Price, PriceRule, Prices},
 };
 
 /// Tells whether the server can do its work; outside of the table, and of the paywall.
@@ -23,12 +23,15 @@ pub(crate) enum Route {
     Panics,
     Redirects,
     Cacheable,
+    Bound,
+    Named,
+    NamedAlways,
     Free,
     Stats,
 }
 
 impl Route {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Exact,
         Self::Echo,
         Self::Cheap,
@@ -41,6 +44,9 @@ impl Route {
         Self::Panics,
         Self::Redirects,
         Self::Cacheable,
+        Self::Bound,
+        Self::Named,
+        Self::NamedAlways,
         Self::Free,
         Self::Stats,
     ];
@@ -60,6 +66,9 @@ impl Route {
             Self::Panics => "GET /panics",
             Self::Redirects => "GET /redirects",
             Self::Cacheable => "GET /cacheable",
+            Self::Bound => "POST /bound",
+            Self::Named => "GET /named",
+            Self::NamedAlways => "GET /named/always",
             Self::Free => "GET /free",
             Self::Stats => "GET /stats",
         }
@@ -73,10 +82,14 @@ impl Route {
     /// Whether requests of this method are served: `HEAD` wherever `GET` is.
     pub(crate) fn serves(self, method: &str) -> bool {
         match method {
-            "GET" | "HEAD" => self != Self::Echo,
-            "POST" => self == Self::Echo,
+            "GET" | "HEAD" => !self.takes_a_body(),
+            "POST" => self.takes_a_body(),
             _ => false,
         }
+    }
+
+    const fn takes_a_body(self) -> bool {
+        matches!(self, Self::Echo | Self::Bound)
     }
 
     /// The price in atomic units.
@@ -95,11 +108,22 @@ pub(crate) fn prices(origin: &str, pay_to: &str) -> Result<Prices, ConfigError> 
     let mut prices = Prices::new(origin).pay_to(NETWORK, pay_to);
     for route in Route::ALL {
         prices = match route.price() {
-            Some(units) => prices.charge(route.name(), Price::atomic(NETWORK, units)),
+            Some(units) => {
+                let rule = PriceRule::from(Price::atomic(NETWORK, units));
+                let rule = match route {
+                    Route::Bound => rule.bind_body(BOUND_BODY),
+                    Route::Named => rule.payment_identifier(PaymentIdentifier::Optional),
+                    Route::NamedAlways => rule.payment_identifier(PaymentIdentifier::Required),
+                    _ => rule,
+                };
+                prices.charge(route.name(), rule)
+            }
             None => prices.free(route.name()),
         };
     }
     prices.build()
 }
 
+/// Up to how many bytes of a request are bound to its payment.
+const BOUND_BODY: usize = 64 * 1024;
 const NETWORK: &str = "eip155:84532";

@@ -4,6 +4,7 @@ use std::{convert::Infallible, net::TcpListener, sync::Arc, time::Duration};
 
 use http::{Request, Response, header::CONTENT_TYPE};
 use http_body_util::{BodyExt as _, Either, Limited};
+use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::{conn::auto, graceful::GracefulShutdown},
@@ -12,7 +13,7 @@ use hyper_util::{
 use tokio::net::TcpStream;
 use tower::{Layer as _, ServiceExt as _, service_fn, util::MapRequestLayer};
 use x402_core::{Engine, PaidContext};
-use x402_tower::{Paywall, PeerAddr};
+use x402_tower::{Paywall, PeerAddr, RequestBody};
 
 use crate::{
     BoxError,
@@ -30,7 +31,7 @@ pub(crate) async fn serve(
     ending: Shutdown,
 ) -> Result<(), BoxError> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let paywall = Paywall::from(engine.clone());
+    let paywall = Paywall::from(engine.clone()).bind_bodies();
     let routes = Arc::new(routes()?);
     let connections = GracefulShutdown::new();
     let mut ended = std::pin::pin!(ending.drained());
@@ -63,9 +64,10 @@ pub(crate) async fn serve(
                 sold.oneshot(request).await.map(|response| response.map(Either::Right))
             }
         });
-        let tell_peer = MapRequestLayer::new(move |mut request: Request<_>| {
+        let tell_peer = MapRequestLayer::new(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(PeerAddr(peer));
-            request
+            // A body that was read for its payment goes on as bytes.
+            request.map(RequestBody::new)
         });
         let service = TowerToHyperService::new(tell_peer.layer(service));
         let builder = auto::Builder::new(TokioExecutor::new());
@@ -94,7 +96,7 @@ fn routes() -> Result<Routes, BoxError> {
 async fn handle(
     handlers: &Handlers,
     routes: &Routes,
-    request: Request<hyper::body::Incoming>,
+    request: Request<RequestBody<Incoming>>,
 ) -> Response<AnswerBody> {
     let (parts, body) = request.into_parts();
     let Ok(found) = routes.at(parts.uri.path()) else { return Answer::text(404, "not found").into() };

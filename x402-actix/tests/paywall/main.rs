@@ -1,5 +1,6 @@
 //! Apps behind the paywall, with a facilitator that moves imaginary money.
 
+mod bodies;
 mod delivery;
 mod paid;
 mod refused;

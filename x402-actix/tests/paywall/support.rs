@@ -78,8 +78,12 @@ where
     S: Service<Request, Response = ServiceResponse<B>, Error = Error>,
     B: MessageBody,
 {
-    let challenge = send(app, get(path)).await;
-    assert_eq!(challenge.status, 402, "{path}");
+    payment_of(&send(app, get(path)).await, payer)
+}
+
+/// Signs for a 402.
+pub(crate) fn payment_of(challenge: &Answer, payer: &TestPayer) -> Bytes {
+    assert_eq!(challenge.status, 402);
     payer.pay_v2(challenge.header("payment-required").as_bytes())
 }
 

@@ -1,16 +1,25 @@
 //! The two messages of a 402, cut where requests differ.
 
 use serde::Serialize;
+use serde_json::Map;
 
 use super::{message::Piece, text};
 use crate::{
-    price::PriceOption,
+    price::{PaymentIdentifier, PriceOption},
     quote::{self, BindingLevel},
-    wire::{v1, v2},
+    wire::{
+        extension::{PAYMENT_IDENTIFIER, payment_id_declaration},
+        v1, v2,
+    },
 };
 
 /// The version 2 object.
-pub(super) fn v2(resource: &v2::ResourceInfo, binding: BindingLevel, options: &[PriceOption]) -> Vec<Piece> {
+pub(super) fn v2(
+    resource: &v2::ResourceInfo,
+    binding: BindingLevel,
+    identifier: PaymentIdentifier,
+    options: &[PriceOption],
+) -> Vec<Piece> {
     let no_url = v2::ResourceInfo { url: String::new(), ..resource.clone() };
     let rest = text::json(&no_url);
     let rest = rest.strip_prefix(r#"{"url":"""#).expect("the URL comes first");
@@ -28,9 +37,16 @@ pub(super) fn v2(resource: &v2::ResourceInfo, binding: BindingLevel, options: &[
         pieces.extend([Piece::Quote(index), Piece::text("}}")]);
     }
     pieces.push(Piece::text("]"));
+    let mut extensions = Map::new();
     if binding == BindingLevel::SignedQuote {
-        let declaration = text::json(&quote::declaration());
-        pieces.push(Piece::Text(format!(r#","extensions":{declaration}"#)));
+        extensions.append(&mut quote::declaration());
+    }
+    if identifier.is_offered() {
+        let declaration = payment_id_declaration(identifier.is_required());
+        extensions.insert(PAYMENT_IDENTIFIER.to_owned(), declaration);
+    }
+    if !extensions.is_empty() {
+        pieces.push(Piece::Text(format!(r#","extensions":{}"#, text::json(&extensions))));
     }
     pieces.push(Piece::text("}"));
     pieces

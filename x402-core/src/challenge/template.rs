@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Reply,
     error::RejectReason,
-    price::PriceOption,
+    price::{PaymentIdentifier, PriceOption},
     quote::{self, BindingLevel, Fields, QuoteScope, QuoteSealer, SEAL_TEXT},
     time::UnixSeconds,
     wire::{header, v2},
@@ -53,15 +53,21 @@ impl ChallengeTemplate {
     pub const MAX_OPTIONS: usize = 16;
 
     /// Prepares the 402 for a resource, whose `url` is the origin alone, and the ways to pay for it. A `binding`
-    /// of [`SignedQuote`](BindingLevel::SignedQuote) declares the extension for it.
+    /// of [`SignedQuote`](BindingLevel::SignedQuote) declares the extension for it, and so does an `identifier` that is
+    /// offered. Where one is required nothing is offered to version 1, which cannot send it.
     ///
     /// # Panics
     /// With more than [`MAX_OPTIONS`](Self::MAX_OPTIONS) ways to pay; a price table refuses those.
     #[must_use]
-    pub fn new(resource: &v2::ResourceInfo, binding: BindingLevel, options: &[PriceOption]) -> Self {
+    pub fn new(
+        resource: &v2::ResourceInfo,
+        binding: BindingLevel,
+        identifier: PaymentIdentifier,
+        options: &[PriceOption],
+    ) -> Self {
         assert!(options.len() <= Self::MAX_OPTIONS, "a price table has at most 16 options per route");
-        let v2 = pieces::v2(resource, binding, options);
-        let v1 = pieces::v1(resource, options);
+        let v2 = pieces::v2(resource, binding, identifier, options);
+        let v1 = if identifier.is_required() { None } else { pieces::v1(resource, options) };
         Self {
             options: options.iter().map(|option| quote::option_digest(&option.to_v2())).collect(),
             header: Message::base64(&resource.url, v2.clone()),

@@ -10,10 +10,14 @@ use super::*;
 use crate::{
     Reply,
     error::RejectReason,
-    price::PriceOption,
+    price::{PaymentIdentifier, PriceOption},
     quote::{BindingLevel, MEMBER, QuoteKey, QuoteScope, QuoteSealer},
     time::UnixSeconds,
-    wire::{V1, V2, v1, v2},
+    wire::{
+        V1, V2,
+        extension::{PAYMENT_IDENTIFIER, payment_id_declaration},
+        v1, v2,
+    },
 };
 
 const PAYEE: &str = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C";
@@ -43,6 +47,7 @@ fn resource(description: Option<&str>) -> v2::ResourceInfo {
 struct Case<'a> {
     resource: v2::ResourceInfo,
     binding: BindingLevel,
+    identifier: PaymentIdentifier,
     options: Vec<PriceOption>,
     path: &'a str,
     reason: Option<RejectReason>,
@@ -54,6 +59,7 @@ impl Default for Case<'_> {
         Self {
             resource: resource(Some("Weather: Tromsø 😀")),
             binding: BindingLevel::Terms,
+            identifier: PaymentIdentifier::Off,
             options: options(),
             path: "/weather/oslo",
             reason: None,
@@ -66,7 +72,7 @@ impl Case<'_> {
     fn render(&self) -> Reply {
         let sealer =
             QuoteSealer::new(&QuoteKey::try_from((0..32).collect::<Vec<u8>>().as_slice()).unwrap(), &[]);
-        let template = ChallengeTemplate::new(&self.resource, self.binding, &self.options);
+        let template = ChallengeTemplate::new(&self.resource, self.binding, self.identifier, &self.options);
         let reply = template.render(&ChallengeRequest {
             status: 402,
             reason: self.reason.as_ref(),
@@ -116,18 +122,28 @@ impl Case<'_> {
             entry.extra.as_mut().unwrap().insert(MEMBER.to_owned(), quote.clone());
             entry
         });
-        let declared = self.binding == BindingLevel::SignedQuote;
+        let mut extensions = serde_json::Map::new();
+        if self.binding == BindingLevel::SignedQuote {
+            extensions = crate::quote::declaration();
+        }
+        if self.identifier != PaymentIdentifier::Off {
+            let required = self.identifier == PaymentIdentifier::Required;
+            extensions.insert(PAYMENT_IDENTIFIER.to_owned(), payment_id_declaration(required));
+        }
         let message = v2::PaymentRequired {
             x402_version: V2,
             error: Some(self.reason.as_ref().map_or("Payment required", RejectReason::code).to_owned()),
             resource: resource.clone(),
             accepts: accepts.collect(),
-            extensions: declared.then(crate::quote::declaration),
+            extensions: (!extensions.is_empty()).then_some(extensions),
         };
         serde_json::to_value(message).unwrap()
     }
 
     fn v1(&self, resource: &v2::ResourceInfo, quotes: &[Value]) -> Option<Value> {
+        if self.identifier == PaymentIdentifier::Required {
+            return None;
+        }
         let mut accepts: Vec<v1::PaymentRequirements> = Vec::new();
         for (option, quote) in self.options.iter().zip(quotes) {
             let Some(mut entry) = option.to_v1(resource) else { continue };
@@ -203,6 +219,22 @@ fn plain_resources_and_signed_quotes_are_declared_as_such() {
     assert_eq!(header.get("extensions"), None);
     let (_, header, _) = Case { binding: BindingLevel::SignedQuote, ..Case::default() }.check();
     assert_eq!(header["extensions"]["quote-binding"]["info"]["version"], "1");
+}
+
+#[test]
+fn identifiers_are_declared_where_they_are_offered() {
+    for (identifier, required) in [(PaymentIdentifier::Optional, false), (PaymentIdentifier::Required, true)]
+    {
+        for binding in [BindingLevel::Terms, BindingLevel::SignedQuote] {
+            let (_, header, body) = Case { identifier, binding, ..Case::default() }.check();
+            let declared = &header["extensions"]["payment-identifier"];
+            assert_eq!(declared["info"]["required"], required);
+            assert_eq!(declared["schema"]["properties"]["id"]["maxLength"], 128);
+            let quote_is_declared = header["extensions"].get("quote-binding").is_some();
+            assert_eq!(quote_is_declared, binding == BindingLevel::SignedQuote);
+            assert_eq!(body["x402Version"], if required { 2 } else { 1 }, "version 1 cannot send one");
+        }
+    }
 }
 
 #[test]

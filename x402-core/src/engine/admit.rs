@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use super::{Attempt, Engine, Ticket, claim::Claim, replies};
 use crate::{
     Reply,
-    error::{Conflict, RejectReason, Unavailable},
+    error::{Conflict, Malformed, RejectReason, Unavailable},
     facilitator::{Payment, VerifyError},
     order::{Order, PaymentState},
     price::{PriceOption, RulePrice},
@@ -13,7 +13,7 @@ use crate::{
     scheme::{Authorization, Proof},
     telemetry,
     terms::{self, Comparison},
-    wire::{PaymentPayload, Presented, decode_payment},
+    wire::{PaymentPayload, Presented},
 };
 
 /// What becomes of a request whose payment was looked at.
@@ -51,11 +51,10 @@ impl Engine {
     }
 
     async fn examine(&self, mut attempt: Attempt) -> Result<Claim, Box<Reply>> {
-        let Some(header) = attempt.payment.take() else {
+        let Some(presented) = attempt.payment.take() else {
             telemetry::challenged();
             return Err(Box::new(self.challenge(&attempt, None, None).await));
         };
-        let presented = decode_payment(&header).map_err(|error| Box::new(replies::malformed(error)))?;
         let version = presented.payment.version();
         let quote = self.open_quote(&attempt, &presented);
         // What was sealed is not computed again: its price is the one that was quoted.
@@ -70,6 +69,7 @@ impl Engine {
             Err(reason) => return Err(self.refuse(&attempt, &reason, None).await),
         };
         let payer = authorization.payer.clone();
+        self.check_named(&attempt, &authorization).await?;
         let mut standing = Standing::Good;
         if let Err(reason) = verdict {
             // Terms change; an order does not. Whoever holds the bytes that were verified may finish it.
@@ -79,7 +79,7 @@ impl Engine {
             }
             standing = Standing::OnlyToFinish(reason);
         }
-        let payment = Self::payment(&attempt, presented, option, authorization);
+        let payment = Self::payment(&attempt, *presented, option, authorization);
         let mut settle_first = false;
         if let Standing::Good = standing {
             match self.prove(&payment).await? {
@@ -124,6 +124,15 @@ impl Engine {
         let scope = attempt.rule.scope(&attempt.method, &attempt.path, attempt.query.as_deref());
         let (now, skew) = (self.shared.clock.now(), self.shared.settings.clock_skew);
         self.shared.sealer.open(&scope, &payment.accepted, now, skew)
+    }
+
+    /// A new payment needs a name where the route demands one; what was begun is finished without it.
+    async fn check_named(&self, attempt: &Attempt, authorization: &Authorization) -> Result<(), Box<Reply>> {
+        let named = attempt.payment_id.is_some() || !attempt.rule.payment_identifier.is_required();
+        if named || self.known(authorization).await?.is_some_and(|order| must_finish(&order)) {
+            return Ok(());
+        }
+        Err(Box::new(replies::malformed(Malformed::PaymentIdentifierRequired)))
     }
 
     fn payment(

@@ -205,7 +205,7 @@ impl EngineBuilder {
             shared_store = shared.store.is_shared(),
             "paywall built"
         );
-        shared.settings.warn_of_deferred(&self.prices);
+        shared.settings.warn_of_deferred(&self.prices, shared.store.may_forget());
         Ok(Engine { prices: self.prices, shared: Arc::new(shared) })
     }
 }
@@ -234,7 +234,7 @@ impl Settings {
     }
 
     /// Whoever risks the price of a response is to know it.
-    pub(super) fn warn_of_deferred(&self, prices: &Prices) {
+    pub(super) fn warn_of_deferred(&self, prices: &Prices, store_may_forget: bool) {
         let deferred =
             prices.timings().filter(|timing| timing.unwrap_or(self.settle) == SettleTiming::Deferred);
         let routes = deferred.count();
@@ -244,6 +244,7 @@ impl Settings {
                 routes,
                 per_payer = self.deferred.per_payer,
                 in_total = self.deferred.in_total,
+                store_may_forget,
                 "responses leave before their payments are settled; spawn the engine's worker"
             );
         }

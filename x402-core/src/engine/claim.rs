@@ -164,7 +164,6 @@ impl Engine {
             let presented = Presentation {
                 key: request.key,
                 fingerprint: claim.attempt.fingerprint,
-                payment_id: request.payment_id.as_ref(),
                 replayable: claim.attempt.replayable,
                 now,
             };
@@ -196,7 +195,7 @@ impl Engine {
         OpenRequest {
             id: OrderId::of(&authorization.key, id),
             key: authorization.key,
-            payment_id: None,
+            payment_id: claim.attempt.payment_id.clone(),
             fingerprint: claim.attempt.fingerprint,
             digest: authorization.mark(),
             nonce: authorization.nonce,

@@ -24,6 +24,7 @@ mod worker;
 
 use std::{fmt, sync::Arc};
 
+pub(crate) use self::replies::body_refused;
 pub use self::{
     admit::Admission,
     builder::EngineBuilder,
@@ -68,7 +69,7 @@ impl Engine {
     pub fn priced(&self, rule: impl Into<PriceRule>) -> Result<Self, ConfigError> {
         let prices = self.prices.only(rule)?;
         self.shared.settings.check_timeouts(&prices)?;
-        self.shared.settings.warn_of_deferred(&prices);
+        self.shared.settings.warn_of_deferred(&prices, self.shared.store.may_forget());
         Ok(Self { prices, shared: Arc::clone(&self.shared) })
     }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     Reply,
-    error::{Conflict, Malformed, Unavailable},
+    error::{BodyError, Conflict, Malformed, Unavailable},
     facilitator::Settlement,
     order::StoredResponse,
     wire::{
@@ -23,6 +23,11 @@ pub(super) const VARY: Bytes = Bytes::from_static(b"PAYMENT-SIGNATURE, X-PAYMENT
 /// 400: cannot be read in one way.
 pub(super) fn malformed(error: Malformed) -> Reply {
     coded(400, error.code()).header("cache-control", NO_STORE)
+}
+
+/// 413, 400 or 408: the body cannot be bound.
+pub(crate) fn body_refused(error: BodyError) -> Reply {
+    coded(error.status(), error.code()).header("cache-control", NO_STORE)
 }
 
 /// 404: the table refuses what it does not name.

@@ -2,19 +2,23 @@
 
 use std::{fmt, sync::Arc};
 
-use bytes::Bytes;
+use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
 use super::{Engine, PaidContext, replies};
 use crate::{
     Reply,
     adapter::handler_failed,
-    error::{Malformed, Unavailable},
+    error::{BodyError, Malformed, Unavailable},
     head::{Header, RequestFacts, RequestHead},
-    order::RequestFingerprint,
+    order::{PaymentId, RequestFingerprint},
     price::{Lookup, PriceOption, Rule, RulePrice},
     telemetry,
-    wire::header::{PAYMENT_SIGNATURE, X_PAYMENT},
+    wire::{
+        PaymentPayload, Presented, decode_payment,
+        extension::read_payment_id,
+        header::{PAYMENT_SIGNATURE, X_PAYMENT},
+    },
 };
 
 /// What becomes of a request after a look at its head.
@@ -30,6 +34,9 @@ pub enum Triage {
 }
 
 /// A priced request, owned, on its way into [`Engine::admit`].
+///
+/// Where [`body_limit`](Self::body_limit) asks for the request's body, it is read and [bound](Self::bind) before:
+/// [`adapter::bind_body`](crate::adapter::bind_body) does both.
 pub struct Attempt {
     pub(super) rule: Arc<Rule>,
     pub(super) method: String,
@@ -37,7 +44,11 @@ pub struct Attempt {
     pub(super) query: Option<String>,
     pub(super) fingerprint: RequestFingerprint,
     pub(super) replayable: bool,
-    pub(super) payment: Option<Bytes>,
+    pub(super) payment: Option<Box<Presented>>,
+    /// What the client calls its payment, where the route lets it.
+    pub(super) payment_id: Option<PaymentId>,
+    body_limit: Option<usize>,
+    body_digest: Option<[u8; 32]>,
     /// What a price may depend on, where it is computed per request.
     pub(super) facts: Option<RequestFacts>,
     /// The computed price, once it was asked for.
@@ -69,7 +80,7 @@ impl Engine {
             Lookup::MethodNotAllowed { allow } => return Triage::Reply(replies::allow(405, allow)),
             Lookup::Options { allow } => return Triage::Reply(replies::allow(204, allow)),
         };
-        let payment = match payment_header(head) {
+        let payment = match payment_header(head).and_then(|header| header.map(decode_payment).transpose()) {
             Ok(payment) => payment,
             Err(malformed) => return Triage::Reply(replies::malformed(malformed)),
         };
@@ -78,7 +89,7 @@ impl Engine {
                 telemetry::challenged();
                 Triage::Reply(self.challenge_unpaid(rule, &fixed.challenge, head))
             }
-            (_, payment) => Triage::Check(Attempt::new(rule, head, payment.map(Bytes::copy_from_slice))),
+            (_, payment) => Attempt::new(rule, head, payment).map_or_else(Triage::Reply, Triage::Check),
         }
     }
 
@@ -105,13 +116,50 @@ impl Engine {
 }
 
 impl Attempt {
-    fn new(rule: &Arc<Rule>, head: &(impl RequestHead + ?Sized), payment: Option<Bytes>) -> Self {
+    /// Up to how many bytes of the request's body are to be read and [bound](Self::bind) before [`Engine::admit`]; `None`
+    /// where the body is none of the paywall's business: not sent, unpaid, or not bound by its route.
+    #[must_use]
+    pub const fn body_limit(&self) -> Option<usize> {
+        self.body_limit
+    }
+
+    /// Makes the request's whole body a part of what is paid for. The handler must get these very bytes.
+    pub fn bind(&mut self, body: &[u8]) {
+        let digest = Sha256::digest(body).into();
+        self.fingerprint = self.fingerprint.with_body(&digest);
+        self.body_digest = Some(digest);
+        self.body_limit = None;
+        self.replayable = true;
+    }
+
+    /// SHA-256 of the body that was bound.
+    #[must_use]
+    pub const fn body_digest(&self) -> Option<&[u8; 32]> {
+        self.body_digest.as_ref()
+    }
+
+    fn new(
+        rule: &Arc<Rule>,
+        head: &(impl RequestHead + ?Sized),
+        payment: Option<Presented>,
+    ) -> Result<Self, Reply> {
+        let payment_id = match &payment {
+            Some(payment) if rule.payment_identifier.is_offered() => {
+                payment_id(&payment.payment).map_err(replies::malformed)?
+            }
+            _ => None,
+        };
+        let body_limit = rule.body_limit.filter(|_| payment.is_some() && head.has_body());
+        let length = single(head.header("content-length"));
+        if body_limit.zip(length).is_some_and(|(limit, length)| is_longer(length, limit)) {
+            return Err(replies::body_refused(BodyError::TooLarge));
+        }
         let (method, path, query) = (head.method(), head.path(), head.query());
         let facts = match rule.price {
             RulePrice::Fixed(_) => None,
             RulePrice::Dynamic(_) => Some(facts(rule, head)),
         };
-        Self {
+        Ok(Self {
             rule: Arc::clone(rule),
             method: method.to_owned(),
             path: path.to_owned(),
@@ -121,13 +169,16 @@ impl Attempt {
                 path,
                 query,
                 single(head.header("content-type")),
-                single(head.header("content-length")),
+                length,
             ),
             replayable: !head.has_body(),
-            payment,
+            payment: payment.map(Box::new),
+            payment_id,
+            body_limit,
+            body_digest: None,
             facts,
             own: OnceCell::new(),
-        }
+        })
     }
 }
 
@@ -139,6 +190,20 @@ fn payment_header(head: &(impl RequestHead + ?Sized)) -> Result<Option<&[u8]>, M
         (Header::Many, _) | (_, Header::Many) => Err(Malformed::DuplicateHeader),
         (Header::One(_), Header::One(_)) => Err(Malformed::BothHeaders),
     }
+}
+
+/// What the client calls its payment. Version 1 has no extensions.
+fn payment_id(payment: &PaymentPayload) -> Result<Option<PaymentId>, Malformed> {
+    match payment {
+        PaymentPayload::V1(_) => Ok(None),
+        PaymentPayload::V2(payment) => read_payment_id(payment.extensions.as_ref(), false),
+    }
+}
+
+/// Whether a declared length is beyond the limit; one that cannot be read is left to the framework.
+fn is_longer(length: &[u8], limit: usize) -> bool {
+    let length = std::str::from_utf8(length).ok().and_then(|length| length.trim().parse::<u64>().ok());
+    length.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > limit))
 }
 
 fn single(header: Header<'_>) -> Option<&[u8]> {

@@ -47,7 +47,8 @@ impl Work {
     pub(super) fn begin_new(&self) -> Option<Working> {
         // Counted first: whoever drains sees it, or it sees whoever drains.
         let working = self.begin();
-        (!self.0.state.borrow().draining).then_some(working)
+        let draining = self.0.state.borrow().draining;
+        (!draining).then_some(working)
     }
 
     pub(super) fn is_draining(&self) -> bool {

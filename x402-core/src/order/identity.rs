@@ -133,6 +133,13 @@ impl RequestFingerprint {
         Self(first_half(hash.finalize().into()))
     }
 
+    /// The fingerprint of the same request with a body of this SHA-256.
+    #[must_use]
+    pub fn with_body(self, digest: &[u8; 32]) -> Self {
+        let hash = Sha256::new().chain_update(b"x402 request with body v1\0").chain_update(self.0);
+        Self(first_half(hash.chain_update(digest).finalize().into()))
+    }
+
     /// A fingerprint that was stored.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
@@ -196,5 +203,9 @@ mod tests {
             RequestFingerprint::new("GET", "/", None, Some(b"1"), None),
             RequestFingerprint::new("GET", "/", None, None, Some(b"1")),
         );
+        assert_eq!(of("/a", None).with_body(&[1; 32]), of("/a", None).with_body(&[1; 32]));
+        assert_ne!(of("/a", None).with_body(&[1; 32]), of("/a", None).with_body(&[2; 32]));
+        assert_ne!(of("/a", None).with_body(&[1; 32]), of("/b", None).with_body(&[1; 32]));
+        assert_ne!(of("/a", None).with_body(&[0; 32]), of("/a", None));
     }
 }

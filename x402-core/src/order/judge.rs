@@ -1,6 +1,6 @@
 //! What an order that a presentation may not take means for it: pure, one table.
 
-use super::{DeliveryState, Order, PaymentId, PaymentState, RequestFingerprint};
+use super::{DeliveryState, Order, PaymentState, RequestFingerprint};
 use crate::{
     error::{Conflict, RejectReason},
     scheme::PaymentKey,
@@ -8,14 +8,12 @@ use crate::{
 };
 
 /// What of a presentation matters to an order that already exists.
-#[derive(Clone, Debug)]
-pub struct Presentation<'a> {
+#[derive(Clone, Copy, Debug)]
+pub struct Presentation {
     /// The payment.
     pub key: PaymentKey,
     /// The request.
     pub fingerprint: RequestFingerprint,
-    /// The payer's own name for the payment.
-    pub payment_id: Option<&'a PaymentId>,
     /// Whether a kept response may answer it: it has no body, or a bound one.
     pub replayable: bool,
     /// The present second.
@@ -39,10 +37,10 @@ pub enum Verdict {
 
 /// Decides what a presentation gets when [`opening`](super::opening) said `Held`.
 #[must_use]
-pub fn judge(order: &Order, presented: &Presentation<'_>) -> Verdict {
+pub fn judge(order: &Order, presented: &Presentation) -> Verdict {
     let same_request = order.fingerprint == presented.fingerprint;
     // With another key only the identifier met: the order, and what was kept for it, is another payment's.
-    if order.key != presented.key || (same_request && order.payment_id.as_ref() != presented.payment_id) {
+    if order.key != presented.key {
         return Verdict::Conflict(Conflict::IdentifierReused);
     }
     if !same_request {
@@ -66,12 +64,7 @@ pub fn judge(order: &Order, presented: &Presentation<'_>) -> Verdict {
             }
         }
         PaymentState::Failed if order.was_used_before() => Verdict::Conflict(Conflict::AlreadyUsed),
-        // Failed without a settlement: the runs are used up, as recorded or as a vanished holder left it.
-        PaymentState::Failed
-            if order.reason.as_deref() == Some(HANDLER_ERROR) || order.state.payment != left.payment =>
-        {
-            Verdict::Conflict(Conflict::NoAttemptsLeft)
-        }
+        PaymentState::Failed if order.has_no_attempts_left() => Verdict::Conflict(Conflict::NoAttemptsLeft),
         PaymentState::Failed => Verdict::Failed,
         PaymentState::Expired => Verdict::Expired,
         _ => Verdict::Wait,
@@ -79,6 +72,12 @@ pub fn judge(order: &Order, presented: &Presentation<'_>) -> Verdict {
 }
 
 impl Order {
+    /// Whether it failed without a settlement: its runs are used up, as recorded or as a vanished holder left it.
+    pub(super) fn has_no_attempts_left(&self) -> bool {
+        self.state.abandoned().payment == PaymentState::Failed
+            && (self.reason.as_deref() == Some(HANDLER_ERROR) || self.state.payment != PaymentState::Failed)
+    }
+
     /// Whether its authorization was found used before anything was sent for it, and may have paid for another order, which
     /// is forgotten. Its payer is told neither that it failed nor to sign again.
     pub(crate) fn was_used_before(&self) -> bool {
@@ -135,20 +134,52 @@ mod tests {
         Payments::new(Arc::new(crate::order::MemoryStore::new()))
     }
 
+    #[test]
+    fn a_deferred_response_is_replayed_before_it_is_settled_once_it_was_delivered() {
+        let payments = payments();
+        for (payment, delivery, kept, else_) in [
+            (P::Settling, D::Executing, Wait, Wait),
+            (P::Settling, D::Ready, Wait, Wait),
+            (P::Settling, D::Delivered, Replay, Refuse(AlreadyDelivered)),
+            (P::Unresolved, D::Ready, Wait, Wait),
+            (P::Unresolved, D::Delivered, Replay, Refuse(AlreadyDelivered)),
+            (P::Settled, D::Ready, Replay, Wait),
+            (P::Settled, D::Delivered, Replay, Refuse(AlreadyDelivered)),
+            (P::Failed, D::Delivered, Failed, Failed),
+        ] {
+            for leased in [true, false] {
+                for response_kept in [true, false] {
+                    let mut order = order(&payments, &row(payment, delivery, leased, kept, else_));
+                    order.state.deferred = true;
+                    order.response_kept = response_kept;
+                    let wanted = if response_kept { kept } else { else_ };
+                    let told = judge(&order, &presented(&order, payments.now));
+                    assert_eq!(told, wanted, "{payment:?}/{delivery:?} {leased}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_authorization_that_was_used_before_is_a_conflict_and_not_a_failure() {
+        let payments = payments();
+        let used = |dead| Order {
+            dead,
+            reason: Some(RejectReason::NonceAlreadyUsed.code().into()),
+            ..order(&payments, &row(P::Failed, D::Ready, false, Failed, Failed))
+        };
+        assert_eq!(judge(&used(false), &presented(&used(false), payments.now)), Refuse(AlreadyUsed));
+        assert_eq!(judge(&used(true), &presented(&used(true), payments.now)), Failed, "spent elsewhere");
+    }
+
     fn order(payments: &Payments, row: &Row) -> Order {
         let leased_until = row.leased.then(|| payments.lapsed());
         let state = OrderState { payment: row.payment, delivery: row.delivery, attempts: 1, deferred: false };
         Order { state, leased_until, ..Order::opened(&payments.request(0), 1, payments.now) }
     }
 
-    fn presented<'a>(order: &'a Order, now: UnixSeconds) -> Presentation<'a> {
-        Presentation {
-            key: order.key,
-            fingerprint: order.fingerprint,
-            payment_id: order.payment_id.as_ref(),
-            replayable: true,
-            now,
-        }
+    fn presented(order: &Order, now: UnixSeconds) -> Presentation {
+        Presentation { key: order.key, fingerprint: order.fingerprint, replayable: true, now }
     }
 
     #[test]
@@ -167,17 +198,11 @@ mod tests {
     #[test]
     fn another_request_or_another_payment_learns_nothing_of_an_order() {
         let payments = payments();
-        let id = PaymentId::new("order-of-breakfast").unwrap();
         for row in ROWS {
             let order = Order { response_kept: true, ..order(&payments, row) };
             let own = presented(&order, payments.now);
             let elsewhere = payments.elsewhere(&payments.request(0)).fingerprint;
-            let renamed = Presentation { payment_id: Some(&id), ..own.clone() };
-            assert_eq!(
-                judge(&order, &Presentation { fingerprint: elsewhere, ..own.clone() }),
-                Refuse(OtherRequest)
-            );
-            assert_eq!(judge(&order, &renamed), Refuse(IdentifierReused));
+            assert_eq!(judge(&order, &Presentation { fingerprint: elsewhere, ..own }), Refuse(OtherRequest));
             // Its identifier met ours, request and all: still it is not the payment that bought the response.
             let namesake = Presentation { key: payments.request(1).key, ..own };
             assert_eq!(judge(&order, &namesake), Refuse(IdentifierReused));

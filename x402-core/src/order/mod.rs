@@ -3,7 +3,7 @@
 //! An [`Order`] exists from the moment a payment is claimed. [`OrderStore`] keeps orders for every instance that
 //! shares traffic; it is atomic and fenced, and stays dumb on purpose: what an event does to an order is decided by
 //! [`OrderState::next`], whether a presentation may take an order by [`opening`], and what an order that it may not
-//! take means by [`judge`]. All three are pure, so each is tested once as a table instead of once per back end.
+//! take means by [`judge`]. All are pure, so each is tested once as a table instead of once per back end.
 
 mod due;
 mod holding;
@@ -34,7 +34,7 @@ pub use self::{
     judge::{Presentation, Verdict, judge},
     kept_payment::KeptPayment,
     lifecycle::{DeliveryState, Event, IllegalEdge, MAX_ATTEMPTS, MAX_PAID_RUNS, OrderState, PaymentState},
-    opening::{OpenRequest, Opening, opening},
+    opening::{OpenRequest, Opening, frees_identifier, opening},
     page::{Cursor, Filter, Page},
     provenance::{Provenance, QuoteMark},
     response::StoredResponse,

@@ -14,7 +14,7 @@ pub struct OpenRequest {
     pub id: OrderId,
     /// The payment's identity.
     pub key: PaymentKey,
-    /// The payer's own name for it.
+    /// The payer's own name for it; means something only if the order is new.
     pub payment_id: Option<PaymentId>,
     /// The request it is presented for.
     pub fingerprint: RequestFingerprint,
@@ -60,7 +60,8 @@ pub fn opening(existing: Option<&Order>, request: &OpenRequest, now: UnixSeconds
     if order.state.payment == PaymentState::Rejected {
         return Opening::Create;
     }
-    if order.fingerprint != request.fingerprint || order.payment_id != request.payment_id {
+    // Whatever name it brings this time: what was signed says which payment it is.
+    if order.fingerprint != request.fingerprint {
         return Opening::Held;
     }
     let left = order.state.abandoned();
@@ -68,6 +69,18 @@ pub fn opening(existing: Option<&Order>, request: &OpenRequest, now: UnixSeconds
         (PaymentState::Failed | PaymentState::Expired, _) | (_, DeliveryState::Delivered) => Opening::Held,
         _ => Opening::TakeOver,
     }
+}
+
+/// Whether an order's identifier is free for another payment of its payer: this one was not charged, and never will be.
+/// Pure: every store asks it about the order that has the identifier of a payment it does not know yet.
+#[must_use]
+pub fn frees_identifier(order: &Order, now: UnixSeconds) -> bool {
+    !order.is_leased(now)
+        && match order.state.abandoned().payment {
+            PaymentState::Rejected | PaymentState::Expired => true,
+            PaymentState::Failed => order.dead || order.has_no_attempts_left(),
+            _ => false,
+        }
 }
 
 #[cfg(all(test, feature = "memory"))]
@@ -90,6 +103,25 @@ mod tests {
     fn what_nobody_claimed_is_created() {
         let payments = payments();
         assert_eq!(opening(None, &payments.request(0), payments.now), Create);
+    }
+
+    #[test]
+    fn a_deferred_order_that_nobody_holds_is_finished_unless_it_was_delivered() {
+        let payments = payments();
+        for (payment, delivery, wanted) in [
+            (P::Settling, D::Executing, TakeOver),
+            (P::Settling, D::Ready, TakeOver),
+            (P::Settling, D::Delivered, Held),
+            (P::Unresolved, D::Errored, TakeOver),
+            (P::Unresolved, D::Delivered, Held),
+            (P::Settled, D::Ready, TakeOver),
+            (P::Settled, D::Delivered, Held),
+            (P::Failed, D::Delivered, Held),
+        ] {
+            let (mut order, request) = left_as(&payments, payment, delivery, 1);
+            order.state.deferred = true;
+            assert_eq!(opening(Some(&order), &request, payments.now), wanted, "{payment:?}/{delivery:?}");
+        }
     }
 
     #[test]
@@ -122,10 +154,34 @@ mod tests {
             assert_eq!(at(&payments.elsewhere(&request)), other, "{payment:?}/{delivery:?}/{attempts}");
             let renamed =
                 OpenRequest { payment_id: PaymentId::new("order-of-breakfast").ok(), ..request.clone() };
-            assert_eq!(at(&renamed), other, "{payment:?}/{delivery:?}/{attempts}");
+            assert_eq!(at(&renamed), own, "{payment:?}/{delivery:?}/{attempts}");
             let leased = Order { leased_until: Some(payments.lapsed()), ..order.clone() };
             assert_eq!(opening(Some(&leased), &request, payments.now), Held);
             assert_eq!(opening(Some(&leased), &request, payments.lapsed()), own, "a lapsed lease is none");
+        }
+    }
+
+    #[test]
+    fn only_what_is_never_charged_gives_its_identifier_back() {
+        let payments = payments();
+        // Payment, delivery, attempts; whether its authorization is dead; whether the identifier is free.
+        for (payment, delivery, attempts, dead, free) in [
+            (P::Verifying, D::Withheld, 0, false, false),
+            (P::Verified, D::Errored, 2, false, false),
+            (P::Verified, D::Executing, 3, false, true),
+            (P::Settling, D::Ready, 1, false, false),
+            (P::Unresolved, D::Ready, 1, false, false),
+            (P::Settled, D::Delivered, 1, false, false),
+            (P::Rejected, D::Withheld, 0, false, true),
+            (P::Expired, D::Withheld, 0, false, true),
+            (P::Failed, D::Ready, 1, false, false),
+            (P::Failed, D::Ready, 1, true, true),
+        ] {
+            let (order, _) = left_as(&payments, payment, delivery, attempts);
+            let order = Order { dead, ..order };
+            assert_eq!(frees_identifier(&order, payments.now), free, "{payment:?}/{delivery:?}/{dead}");
+            let leased = Order { leased_until: Some(payments.lapsed()), ..order };
+            assert!(!frees_identifier(&leased, payments.now), "{payment:?}: somebody works on it");
         }
     }
 }

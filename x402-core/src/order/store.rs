@@ -13,8 +13,9 @@ use crate::{error::BoxError, facilitator::BoxFuture, scheme::PaymentKey, time::U
 /// A store fails closed: what it cannot keep as long as it must, it refuses. Instances that share traffic share one.
 pub trait OrderStore: Send + Sync {
     /// Creates the order, takes over one that work is left on, or says what is there, as
-    /// [`opening`](super::opening) decides. Unique on the payment key and, when present, on payer and payment
-    /// identifier: where only the identifier meets, the order that has it is [`Opened::Held`].
+    /// [`opening`](super::opening) decides. Unique on the payment key. A payment that is not known yet is unique on payer
+    /// and payment identifier as well, if it has one: the order that has the identifier is [`Opened::Held`], unless it
+    /// [gives it back](super::frees_identifier). For a known payment the identifier is not looked at.
     ///
     /// # Errors
     /// [`StoreError`]; after [`StoreError::Unavailable`] the claim may stand, and lapses with its lease.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    FixedPrice, NetworkId, Price, PriceError, PriceRule, Rule, RuleInfo, RulePrice, Token, TransferMethod,
-    address, known_network,
+    FixedPrice, NetworkId, PaymentIdentifier, Price, PriceError, PriceRule, Rule, RuleInfo, RulePrice, Token,
+    TransferMethod, address, known_network,
     pattern::Segment,
     resolve::{Accounts, check_timeout},
     rule::Part,
@@ -49,10 +49,11 @@ pub(super) fn accounts(
     Ok(accounts)
 }
 
-/// Checks one route that costs something.
+/// Checks one route that costs something; `identifier` is the table's, for a rule that has none of its own.
 pub(super) fn rule(
     origin: &str,
     accounts: &Accounts,
+    identifier: PaymentIdentifier,
     label: &Arc<str>,
     segments: Box<[Segment]>,
     rule: PriceRule,
@@ -60,6 +61,7 @@ pub(super) fn rule(
     let at = format!("route `{label}`");
     let wrong = |problem: &str| Err(ConfigError::new(&at, problem));
     let max_timeout_seconds = rule.max_timeout.as_secs();
+    let payment_identifier = rule.payment_identifier.unwrap_or(identifier);
     let resource = v2::ResourceInfo {
         url: origin.to_owned(),
         description: rule.description,
@@ -80,7 +82,7 @@ pub(super) fn rule(
             let price = Price { parts: other.map_or_else(|parts| parts, Vec::from) };
             let options =
                 accounts.resolve(&price, max_timeout_seconds).map_err(|error| config(&at, error))?;
-            let challenge = ChallengeTemplate::new(&resource, rule.binding, &options);
+            let challenge = ChallengeTemplate::new(&resource, rule.binding, payment_identifier, &options);
             if challenge.header_len(0) > MAX_HEADER {
                 return wrong(
                     "its 402 does not fit the 8 KiB that proxies let pass; offer fewer ways to pay",
@@ -96,6 +98,8 @@ pub(super) fn rule(
         settle: rule.settle,
         binding: rule.binding,
         private_cache: rule.private_cache,
+        payment_identifier,
+        body_limit: rule.body_limit,
         max_timeout_seconds,
         digest: RouteDigest::new(origin, label),
         segments,

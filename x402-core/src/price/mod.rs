@@ -70,7 +70,7 @@ pub use self::{
     pricer::Pricer,
     prices::{Prices, PricesBuilder, RuleInfo, UnmatchedRoute},
     routes::Lookup,
-    rule::{Price, PriceRule},
+    rule::{PaymentIdentifier, Price, PriceRule},
     table::{FixedPrice, Rule, RulePrice},
     tokens::{Network, Token, TransferMethod, default_asset, known_network, token},
 };

@@ -3,7 +3,8 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    Lookup, NetworkId, Price, PriceError, PriceOption, PriceRule, Rule, RulePrice, Token, build, origin,
+    Lookup, NetworkId, PaymentIdentifier, Price, PriceError, PriceOption, PriceRule, Rule, RulePrice, Token,
+    build, origin,
     pattern::Pattern,
     resolve::Accounts,
     routes::{Routes, Table},
@@ -19,6 +20,7 @@ pub struct Prices(Arc<Inner>);
 pub(super) struct Inner {
     pub(super) origin: String,
     pub(super) accounts: Arc<Accounts>,
+    pub(super) identifier: PaymentIdentifier,
     pub(super) routes: Routes,
     pub(super) rules: Vec<RuleInfo>,
     pub(super) priced: Vec<Arc<Rule>>,
@@ -34,6 +36,7 @@ impl Prices {
             recipients: Vec::new(),
             tokens: Vec::new(),
             routes: Vec::new(),
+            identifier: PaymentIdentifier::default(),
             unmatched: UnmatchedRoute::default(),
         }
     }
@@ -44,13 +47,15 @@ impl Prices {
     /// # Errors
     /// [`ConfigError`] as in [`build`](PricesBuilder::build).
     pub fn only(&self, rule: impl Into<PriceRule>) -> Result<Self, ConfigError> {
-        let (origin, accounts) = (self.0.origin.clone(), self.0.accounts.clone());
+        let (origin, accounts, identifier) =
+            (self.0.origin.clone(), self.0.accounts.clone(), self.0.identifier);
         let label: Arc<str> = "*".into();
-        let rule = Arc::new(build::rule(&origin, &accounts, &label, [].into(), rule.into())?);
+        let rule = Arc::new(build::rule(&origin, &accounts, identifier, &label, [].into(), rule.into())?);
         let info = RuleInfo::new(label, Vec::new(), Some(&rule), &accounts);
         Ok(Self(Arc::new(Inner {
             origin,
             accounts,
+            identifier,
             routes: Routes::Every(rule.clone()),
             rules: vec![info],
             priced: vec![rule],
@@ -104,6 +109,12 @@ impl Prices {
         rules.chain(options)
     }
 
+    /// Whether some route [binds](PriceRule::bind_body) the bodies of its requests.
+    #[must_use]
+    pub fn binds_bodies(&self) -> bool {
+        self.0.priced.iter().any(|rule| rule.body_limit.is_some())
+    }
+
     /// When priced routes are settled, where they say so themselves.
     pub(crate) fn timings(&self) -> impl Iterator<Item = Option<crate::SettleTiming>> {
         self.0.priced.iter().map(|rule| rule.settle)
@@ -129,6 +140,7 @@ pub struct PricesBuilder {
     recipients: Vec<(String, String)>,
     tokens: Vec<(String, Token)>,
     routes: Vec<(String, Option<PriceRule>)>,
+    identifier: PaymentIdentifier,
     unmatched: UnmatchedRoute,
 }
 
@@ -157,6 +169,13 @@ impl PricesBuilder {
         self
     }
 
+    /// Whether payers may, or must, name their payments, on every route that does not say otherwise. Default: the
+    /// extension is not offered.
+    pub fn payment_identifier(mut self, identifier: PaymentIdentifier) -> Self {
+        self.identifier = identifier;
+        self
+    }
+
     /// What becomes of requests that no pattern fits.
     pub fn unmatched(mut self, unmatched: UnmatchedRoute) -> Self {
         self.unmatched = unmatched;
@@ -182,7 +201,14 @@ impl PricesBuilder {
             let rule = match price_rule {
                 Some(price_rule) => {
                     let segments = pattern.segments.clone();
-                    Some(Arc::new(build::rule(&origin, &accounts, &pattern.label, segments, price_rule)?))
+                    Some(Arc::new(build::rule(
+                        &origin,
+                        &accounts,
+                        self.identifier,
+                        &pattern.label,
+                        segments,
+                        price_rule,
+                    )?))
                 }
                 None => None,
             };
@@ -202,6 +228,7 @@ impl PricesBuilder {
         Ok(Prices(Arc::new(Inner {
             origin,
             accounts,
+            identifier: self.identifier,
             routes: Routes::Table(Box::new(table)),
             rules,
             priced,

@@ -110,14 +110,16 @@ impl From<&str> for Price {
 ///
 /// ```
 /// use std::time::Duration;
-/// use x402_core::{SettleTiming, price::PriceRule, quote::BindingLevel};
+/// use x402_core::{SettleTiming, price::{PaymentIdentifier, PriceRule}, quote::BindingLevel};
 ///
 /// let rule = PriceRule::new("$0.25")
 ///     .description("A rendered page")
 ///     .mime_type("application/pdf")
 ///     .settle(SettleTiming::BeforeHandler)
 ///     .binding(BindingLevel::Quote)
-///     .max_timeout(Duration::from_secs(60));
+///     .max_timeout(Duration::from_secs(60))
+///     .payment_identifier(PaymentIdentifier::Optional)
+///     .bind_body(64 * 1024);
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
@@ -129,6 +131,41 @@ pub struct PriceRule {
     pub(super) binding: BindingLevel,
     pub(super) max_timeout: Duration,
     pub(super) private_cache: bool,
+    pub(super) payment_identifier: Option<PaymentIdentifier>,
+    pub(super) body_limit: Option<usize>,
+}
+
+/// Whether payers may, or must, name their payments by the extension
+/// [`payment-identifier`](crate::wire::extension::PAYMENT_IDENTIFIER) of version 2.
+///
+/// A name belongs to its payer. It is given with the first presentation of a payment; from then on another payment of
+/// that payer under the same name is refused with 409, and nothing is charged. A payment that comes again is recognised by
+/// what was signed, whatever name it brings.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum PaymentIdentifier {
+    /// Not offered; one that a client sends all the same is ignored.
+    #[default]
+    Off,
+    /// Offered.
+    Optional,
+    /// Demanded: without one a new payment is answered with 400. Version 1 has no extensions, so its clients are not
+    /// offered such a route.
+    Required,
+}
+
+impl PaymentIdentifier {
+    /// Whether the 402 declares the extension.
+    #[must_use]
+    pub const fn is_offered(self) -> bool {
+        !matches!(self, Self::Off)
+    }
+
+    /// Whether a new payment needs one.
+    #[must_use]
+    pub const fn is_required(self) -> bool {
+        matches!(self, Self::Required)
+    }
 }
 
 impl PriceRule {
@@ -142,6 +179,8 @@ impl PriceRule {
             binding: BindingLevel::default(),
             max_timeout: Duration::from_secs(super::option::DEFAULT_TIMEOUT_SECONDS),
             private_cache: false,
+            payment_identifier: None,
+            body_limit: None,
         }
     }
 
@@ -178,6 +217,25 @@ impl PriceRule {
     /// Lets the payer's own cache keep what was paid for: `private` instead of `private, no-store`.
     pub fn private_cache(mut self) -> Self {
         self.private_cache = true;
+        self
+    }
+
+    /// Whether payers may, or must, name their payments, if not as the [table](super::PricesBuilder::payment_identifier)
+    /// says.
+    pub fn payment_identifier(mut self, identifier: PaymentIdentifier) -> Self {
+        self.payment_identifier = Some(identifier);
+        self
+    }
+
+    /// Ties the payment to the request's body, too: a body of up to `limit` bytes is read before the payment is claimed,
+    /// and its hash becomes part of what the payment is for. A retry with the same body gets the stored response, one with
+    /// another body is refused with 409. A longer body is refused with 413, and nothing is charged.
+    ///
+    /// A body is read only when a payment came with it, whole, and within 30 seconds; each such request holds that much
+    /// memory. The handler gets the very bytes that were hashed, without trailers. Not for requests that stream for as
+    /// long as their response does.
+    pub fn bind_body(mut self, limit: usize) -> Self {
+        self.body_limit = Some(limit);
         self
     }
 }

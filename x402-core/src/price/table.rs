@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{PriceOption, Pricer, path, pattern::Segment};
+use super::{PaymentIdentifier, PriceOption, Pricer, path, pattern::Segment};
 use crate::{
     SettleTiming,
     challenge::ChallengeTemplate,
@@ -26,6 +26,10 @@ pub struct Rule {
     pub binding: BindingLevel,
     /// Whether the payer's own cache may keep what was paid for.
     pub private_cache: bool,
+    /// Whether payers may, or must, name their payments.
+    pub payment_identifier: PaymentIdentifier,
+    /// Up to how many bytes of a request's body are bound to its payment; `None` where bodies are not looked at.
+    pub body_limit: Option<usize>,
     /// How long a payer's authorization should be valid.
     pub max_timeout_seconds: u64,
     pub(super) digest: RouteDigest,
@@ -52,7 +56,7 @@ impl Rule {
     /// never gives so many.
     #[must_use]
     pub fn challenge(&self, options: &[PriceOption]) -> ChallengeTemplate {
-        ChallengeTemplate::new(&self.resource, self.binding, options)
+        ChallengeTemplate::new(&self.resource, self.binding, self.payment_identifier, options)
     }
 
     /// The parameters of the pattern in this path, percent-decoded, in the order of the pattern.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     challenge::{ChallengeRequest, ChallengeTemplate},
-    price::PriceOption,
+    price::{PaymentIdentifier, PriceOption},
     time::UnixSeconds,
     wire::{V2, v2},
 };
@@ -40,16 +40,17 @@ fn key(byte: u8) -> QuoteKey {
 /// What a client echoes of a 402 for `GET /weather/oslo?d=1`.
 fn offered(sealer: &QuoteSealer, options: &[PriceOption], entropy: u8) -> Vec<v2::PaymentRequirements> {
     let resource = v2::ResourceInfo { url: "https://api.example.com".to_owned(), ..Default::default() };
-    let reply = ChallengeTemplate::new(&resource, BindingLevel::Terms, options).render(&ChallengeRequest {
-        status: 402,
-        reason: None,
-        payer: None,
-        scope: scope("GET", "/weather/oslo", Some("d=1")),
-        sealer,
-        lifetime: Duration::from_secs(120),
-        now: UnixSeconds::new(NOW),
-        entropy: [entropy; 32],
-    });
+    let reply = ChallengeTemplate::new(&resource, BindingLevel::Terms, PaymentIdentifier::Off, options)
+        .render(&ChallengeRequest {
+            status: 402,
+            reason: None,
+            payer: None,
+            scope: scope("GET", "/weather/oslo", Some("d=1")),
+            sealer,
+            lifetime: Duration::from_secs(120),
+            now: UnixSeconds::new(NOW),
+            entropy: [entropy; 32],
+        });
     let header = reply.get("payment-required").unwrap();
     let json = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, header).unwrap();
     serde_json::from_slice::<v2::PaymentRequired>(&json).unwrap().accepts

@@ -10,7 +10,7 @@ use x402_core::{
 use crate::support::{Request, World};
 
 /// Takes every signature for one that a contract account may answer for.
-struct OfContracts;
+pub(crate) struct OfContracts;
 
 impl Scheme for OfContracts {
     fn name(&self) -> &'static str {

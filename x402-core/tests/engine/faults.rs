@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    future::pending,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -28,6 +29,8 @@ pub(crate) enum Step {
     Find,
     Response,
     Due,
+    Deferred,
+    Payment,
     Ping,
 }
 
@@ -41,6 +44,12 @@ pub(crate) enum Fault {
     Unanswered,
     /// A response that was kept is forgotten.
     Forgotten,
+    /// It is not done, and the call never ends.
+    Hangs,
+    /// It is done, and the call never ends.
+    HangsAfter,
+    /// It panics.
+    Panics,
 }
 
 type Faults = dyn Fn(Step) -> Fault + Send + Sync;
@@ -50,11 +59,23 @@ type Faults = dyn Fn(Step) -> Fault + Send + Sync;
 pub(crate) struct FaultyStore {
     inner: MemoryStore,
     faults: Arc<Faults>,
+    /// Whether it says of itself that it may forget.
+    forgets: bool,
 }
 
 impl FaultyStore {
     pub(crate) fn new(faults: impl Fn(Step) -> Fault + Send + Sync + 'static) -> Self {
-        Self { inner: MemoryStore::new(), faults: Arc::new(faults) }
+        Self::over(MemoryStore::new(), faults)
+    }
+
+    /// The same orders, with faults of its own.
+    pub(crate) fn over(inner: MemoryStore, faults: impl Fn(Step) -> Fault + Send + Sync + 'static) -> Self {
+        Self { inner, faults: Arc::new(faults), forgets: true }
+    }
+
+    /// Says of itself that it forgets nothing.
+    pub(crate) fn permanent(self) -> Self {
+        Self { forgets: false, ..self }
     }
 
     /// A store that has one fault at the given steps, whenever the switch is on.
@@ -81,6 +102,12 @@ impl FaultyStore {
             match (self.faults)(step) {
                 Fault::Lost => Err(lost()),
                 Fault::Unanswered => work.await.and_then(|_| Err(lost())),
+                Fault::Hangs => pending().await,
+                Fault::HangsAfter => {
+                    let _ = work.await;
+                    pending().await
+                }
+                Fault::Panics => panic!("on purpose"),
                 Fault::None | Fault::Forgotten => work.await,
             }
         })
@@ -130,6 +157,8 @@ impl OrderStore for FaultyStore {
             match (self.faults)(Step::Response) {
                 Fault::Lost | Fault::Unanswered => Err(StoreError::Unavailable("the store is down".into())),
                 Fault::Forgotten => Ok(None),
+                Fault::Hangs | Fault::HangsAfter => pending().await,
+                Fault::Panics => panic!("on purpose"),
                 Fault::None => self.inner.response(key).await,
             }
         })
@@ -139,7 +168,7 @@ impl OrderStore for FaultyStore {
         &'a self,
         key: &'a PaymentKey,
     ) -> BoxFuture<'a, Result<Option<Arc<KeptPayment>>, StoreError>> {
-        self.inner.payment(key)
+        self.step(Step::Payment, self.inner.payment(key))
     }
 
     fn due<'a>(
@@ -152,7 +181,7 @@ impl OrderStore for FaultyStore {
     }
 
     fn deferred<'a>(&'a self, payer: &'a str) -> BoxFuture<'a, Result<Deferred, StoreError>> {
-        self.inner.deferred(payer)
+        self.step(Step::Deferred, self.inner.deferred(payer))
     }
 
     fn page<'a>(
@@ -179,6 +208,10 @@ impl OrderStore for FaultyStore {
 
     fn is_shared(&self) -> bool {
         false
+    }
+
+    fn may_forget(&self) -> bool {
+        self.forgets
     }
 }
 

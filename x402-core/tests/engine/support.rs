@@ -10,9 +10,10 @@ use std::{
 
 use bytes::Bytes;
 use x402_core::{
-    Admission, Engine, EngineBuilder, Outcome, PaidContext, Reply, Ticket, Triage,
+    Admission, Engine, EngineBuilder, Outcome, PaidContext, Reply, Ticket, Triage, adapter,
+    error::BodyError,
     head::{Header, RequestHead},
-    price::{Price, PriceRule, Prices},
+    price::{PaymentIdentifier, Price, PriceRule, Prices},
     quote::BindingLevel,
     testing::{FakeClock, FakeFacilitator, TestPayer},
     time::UnixSeconds,
@@ -80,10 +81,20 @@ impl World {
         match self.engine.triage(request) {
             Triage::Free => Err(Answer::free()),
             Triage::Reply(reply) => Err(reply.into()),
-            Triage::Check(attempt) => match self.engine.admit(attempt).await {
-                Admission::Reply(reply) => Err(reply.into()),
-                Admission::Enter(ticket) => Ok(ticket),
-            },
+            Triage::Check(mut attempt) => {
+                if let Some(limit) = attempt.body_limit() {
+                    let read = async {
+                        (request.content.len() <= limit)
+                            .then(|| request.content.clone())
+                            .ok_or(BodyError::TooLarge)
+                    };
+                    adapter::bind_body(&mut attempt, read).await.map_err(Answer::from)?;
+                }
+                match self.engine.admit(attempt).await {
+                    Admission::Reply(reply) => Err(reply.into()),
+                    Admission::Enter(ticket) => Ok(ticket),
+                }
+            }
         }
     }
 
@@ -120,6 +131,12 @@ pub(crate) fn prices() -> Prices {
         .charge("POST /render", "$0.001")
         .charge("GET /bound", PriceRule::from("$0.001").binding(BindingLevel::Quote))
         .charge("GET /dear", Price::usd("1").unwrap())
+        .charge("POST /upload", PriceRule::from("$0.001").bind_body(1000))
+        .charge("GET /named", PriceRule::from("$0.001").payment_identifier(PaymentIdentifier::Optional))
+        .charge(
+            "GET /named/always",
+            PriceRule::from("$0.001").payment_identifier(PaymentIdentifier::Required),
+        )
         .free("GET /health")
         .build()
         .unwrap()
@@ -133,6 +150,7 @@ pub(crate) struct Request {
     pub(crate) query: Option<String>,
     pub(crate) headers: Vec<(&'static str, Bytes)>,
     pub(crate) body: bool,
+    pub(crate) content: Bytes,
 }
 
 impl Request {
@@ -145,7 +163,21 @@ impl Request {
             Some((path, query)) => (path, Some(query.to_owned())),
             None => (target, None),
         };
-        Self { method, path: path.to_owned(), query, headers: Vec::new(), body: method == "POST" }
+        Self {
+            method,
+            path: path.to_owned(),
+            query,
+            headers: Vec::new(),
+            body: method == "POST",
+            content: Bytes::new(),
+        }
+    }
+
+    /// A `POST` of these bytes.
+    pub(crate) fn post(target: &str, content: impl Into<Bytes>) -> Self {
+        let content = content.into();
+        let length = content.len().to_string();
+        Self { content, ..Self::new("POST", target) }.header("content-length", length)
     }
 
     pub(crate) fn header(mut self, name: &'static str, value: impl Into<Bytes>) -> Self {

@@ -16,6 +16,11 @@ fn node(url: &str, patience: Duration) -> Result<ConnectionInfo, &'static str> {
     if encrypted && !cfg!(feature = "redis-tls") {
         return Err("`rediss://` needs the feature `redis-tls` of x402-store");
     }
+    #[cfg(feature = "redis-tls")]
+    if encrypted {
+        // Where a process has two, rustls panics unless one is chosen. One that is chosen stays.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
     let info = url.into_connection_info().map_err(|_| MALFORMED)?;
     Ok(info.set_tcp_settings(settings(patience)))
 }

@@ -50,8 +50,9 @@ local function file()
         redis.call('DEL', KEYS[8])
     end
     if ARGV[11] ~= '' then
-        redis.call('RPUSH', KEYS[9], ARGV[11])
-        redis.call('LTRIM', KEYS[9], -256, -1)
+        if redis.call('RPUSH', KEYS[9], ARGV[11]) > 256 then
+            redis.call('LTRIM', KEYS[9], -256, -1)
+        end
     end
     redis.call('PEXPIRE', KEYS[9], ttl)
 end

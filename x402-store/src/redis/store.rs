@@ -31,7 +31,7 @@ use crate::{forward::order_store, rows::Rows as _, steps::Steps};
 /// it goes on by itself when Redis does. `rediss://` needs the feature `redis-tls`.
 ///
 /// ```no_run
-/// use x402_core::{Engine, Prices, testing::FakeFacilitator};
+/// use x402_core::{Engine, price::Prices, testing::FakeFacilitator};
 /// use x402_store::RedisStore;
 ///
 /// # async fn run(prices: Prices, facilitator: FakeFacilitator) -> Result<(), Box<dyn std::error::Error>> {

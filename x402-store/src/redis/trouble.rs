@@ -101,7 +101,8 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self.what {
             What::Unreachable => {
-                "cannot be reached; check that it runs, and that this machine may connect to it"
+                "cannot be reached; check that it runs, that this machine may connect to it, and, for `rediss://`, that its \
+                 certificate is trusted"
             }
             What::Late => "did not answer in time; check its load and the network",
             What::Credentials => "refuses the user or the password; check them in the store's URL",

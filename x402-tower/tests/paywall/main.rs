@@ -1,5 +1,6 @@
 //! The layer through its public service, with a facilitator that moves imaginary money.
 
+mod bodies;
 mod delivery;
 mod free;
 mod grpc;

@@ -41,7 +41,7 @@ use self::{
 };
 use super::{
     Cursor, Deferred, Event, Filter, KeptPayment, Lease, OpenRequest, Opened, Opening, Order, OrderStore,
-    Page, PaymentState, StoreError, StoredResponse, Transition, Worker, opening,
+    Page, StoreError, StoredResponse, Transition, Worker, frees_identifier, opening,
 };
 use crate::{facilitator::BoxFuture, scheme::PaymentKey, time::UnixSeconds};
 
@@ -279,7 +279,7 @@ impl Inner {
         opened
     }
 
-    /// The order of another payment that has the request's identifier and is not free.
+    /// The order of another payment that has the request's identifier and does not give it back.
     fn namesake(
         &self,
         request: &OpenRequest,
@@ -288,7 +288,7 @@ impl Inner {
     ) -> Result<Option<Order>, StoreError> {
         let Some(key) = holder.filter(|key| **key != request.key) else { return Ok(None) };
         let order = self.shard(key)?.find(key, now).filter(|order| order.payment_id == request.payment_id);
-        Ok(order.filter(|order| order.state.payment != PaymentState::Rejected || order.is_leased(now)))
+        Ok(order.filter(|order| !frees_identifier(order, now)))
     }
 
     fn advance(&self, lease: &Lease, event: &Event, now: UnixSeconds) -> Result<Order, StoreError> {

@@ -7,7 +7,10 @@ use std::{
 use proptest::prelude::*;
 
 use super::{record::Record, table::Table, *};
-use crate::{order::OwnerToken, testing::store_contract::Payments};
+use crate::{
+    order::{OwnerToken, PaymentState},
+    testing::store_contract::Payments,
+};
 
 crate::store_contract!(contract, MemoryStore::new());
 
