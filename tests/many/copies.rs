@@ -5,9 +5,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use x402_tests::{Answered, Books, Fleet, Request, Response};
+use devservices::{Postgres, Redis, RedisCluster};
+use x402_tests::{Answered, Books, Fleet, Framework, Request, Response};
 
-use crate::stage::{TWO, alone, rounds, say};
+use crate::stage::{FOUR, TWO, alone, rounds, say};
+
+#[test]
+fn two_hundred_copies_over_two_instances_on_one_redis() {
+    let redis = Redis::start().unwrap();
+    two_hundred_copies("redis", &redis.url());
+}
+
+#[test]
+fn two_hundred_copies_over_two_instances_on_one_postgres() {
+    let url = Postgres::shared().and_then(Postgres::database).unwrap();
+    two_hundred_copies("postgres", &url);
+}
 
 #[test]
 fn two_hundred_copies_over_two_instances_on_one_sqlite_file() {
@@ -15,27 +28,60 @@ fn two_hundred_copies_over_two_instances_on_one_sqlite_file() {
     two_hundred_copies("sqlite", &format!("sqlite:{}", folder.path().join("orders.db").display()));
 }
 
-fn two_hundred_copies(store: &str, url: &str) {
-    let _alone = alone();
-    let fleet = Fleet::open(&TWO, url);
-    let rounds = rounds(50);
-    let (mut tally, start) = (Tally::default(), Instant::now());
-    for _ in 0..rounds {
-        tally += one_sale(&fleet, 200);
-    }
-    sold(&fleet, rounds);
-    say(&format!("{store}, 2 instances, 200 copies, {rounds} rounds in {:.1?}: {tally}\n", start.elapsed()));
+#[test]
+fn a_thousand_copies_over_four_instances_on_a_cluster() {
+    let cluster = RedisCluster::start().unwrap();
+    many_copies("cluster", &cluster.urls().join(","), &FOUR, 1000, 5);
 }
 
-/// Presents copies of a payment at once, and finds one response among the answers.
-fn one_sale(fleet: &Fleet, copies: usize) -> Tally {
-    let request = Request::get("/exact").paying(&fleet.payment_for("/exact"));
-    let answers = fleet.at_once(&vec![request; copies]);
-    let tally = Tally::of(&answers);
-    let responses: Vec<_> =
-        answers.into_iter().map(|answered| answered.response.expect("everybody gets an answer")).collect();
-    one_response(&responses);
-    tally
+#[test]
+fn a_thousand_payments_in_five_copies_over_four_instances_on_a_cluster() {
+    let cluster = RedisCluster::start().unwrap();
+    let _alone = alone();
+    let fleet = Fleet::open(&FOUR, &cluster.urls().join(","));
+    let (all, start) = (rounds(20) * AT_ONCE, Instant::now());
+    let mut tally = Tally::default();
+    for _ in 0..all / AT_ONCE {
+        let payments: Vec<_> =
+            (0..AT_ONCE).map(|_| Request::get("/exact").paying(&fleet.payment_for("/exact"))).collect();
+        // The copies of a payment go to different instances.
+        let copies: Vec<_> = payments.iter().flat_map(|payment| vec![payment.clone(); COPIES]).collect();
+        let answers = fleet.at_once(&copies);
+        tally += Tally::of(&answers);
+        for copies in responses(answers).chunks(COPIES) {
+            one_response(copies);
+        }
+    }
+    sold(&fleet, all);
+    report("cluster", &FOUR, &format!("{all} payments in {COPIES} copies"), start, &tally);
+}
+
+fn two_hundred_copies(store: &str, url: &str) {
+    many_copies(store, url, &TWO, 200, 50);
+}
+
+fn many_copies(store: &str, url: &str, frameworks: &[Framework], copies: usize, at_first: usize) {
+    let _alone = alone();
+    let fleet = Fleet::open(frameworks, url);
+    let rounds = rounds(at_first);
+    let (mut tally, start) = (Tally::default(), Instant::now());
+    for _ in 0..rounds {
+        let request = Request::get("/exact").paying(&fleet.payment_for("/exact"));
+        let answers = fleet.at_once(&vec![request; copies]);
+        tally += Tally::of(&answers);
+        one_response(&responses(answers));
+    }
+    sold(&fleet, rounds);
+    report(store, frameworks, &format!("{copies} copies, {rounds} rounds"), start, &tally);
+}
+
+fn report(store: &str, frameworks: &[Framework], what: &str, start: Instant, tally: &Tally) {
+    let (instances, took) = (frameworks.len(), start.elapsed());
+    say(&format!("{store}, {instances} instances, {what} in {took:.1?}: {tally}\n"));
+}
+
+fn responses(answers: Vec<Answered>) -> Vec<Response> {
+    answers.into_iter().map(|answered| answered.response.expect("everybody gets an answer")).collect()
 }
 
 /// One response, for as many as got it; everybody else was told to come back.
@@ -112,3 +158,7 @@ impl std::fmt::Display for Tally {
         )
     }
 }
+
+/// So many payments at once, in so many copies each.
+const AT_ONCE: usize = 50;
+const COPIES: usize = 5;
