@@ -6,12 +6,15 @@
 mod apps;
 mod cases;
 mod checks;
+mod claims;
 mod engines;
 mod head;
 mod lookups;
 mod payments;
 mod race;
 mod ready;
+mod sqlite;
+mod stores;
 mod tables;
 
 pub use self::{
@@ -23,11 +26,14 @@ pub use self::{
     checks::{
         ANSWER, CHECKED, Checks, GARBAGE, MALFORMED, NATIVE, PURE, Recovery, WRONG_AMOUNT, WRONG_RECIPIENT,
     },
+    claims::{Claims, PARTS},
     engines::{in_memory, stateless},
     head::Head,
     lookups::Lookups,
     payments::{CountingScheme, Payments},
     race::{Race, Standings},
     ready::ready,
+    sqlite::SqliteRace,
+    stores::sell,
     tables::{NETWORK, PAY_TO, prices, prices_with_rules},
 };

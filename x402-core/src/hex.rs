@@ -66,4 +66,32 @@ mod tests {
             assert_eq!(parse::<3>(other), None, "{other}");
         }
     }
+    #[derive(Debug, Deserialize, PartialEq, serde::Serialize)]
+    struct Document {
+        #[serde(with = "super")]
+        name: [u8; 2],
+        #[serde(default, skip_serializing_if = "Option::is_none", with = "super::optional")]
+        digest: Option<[u8; 3]>,
+    }
+
+    #[test]
+    fn documents_have_text_or_nothing() {
+        for (document, json) in [
+            (Document { name: [0, 0x9a], digest: None }, r#"{"name":"009a"}"#),
+            (Document { name: [255; 2], digest: Some([1; 3]) }, r#"{"name":"ffff","digest":"010101"}"#),
+        ] {
+            assert_eq!(serde_json::to_string(&document).unwrap(), json);
+            assert_eq!(serde_json::from_str::<Document>(json).unwrap(), document);
+        }
+        for (json, read) in [
+            (r#"{"name":"\u0030\u0030ff","digest":null}"#, true),
+            (r#"{"name":"00FF"}"#, false),
+            (r#"{"name":"00"}"#, false),
+            (r#"{"name":255}"#, false),
+            (r#"{"name":"00ff","digest":""}"#, false),
+            (r#"{"name":"00ff","digest":"0101"}"#, false),
+        ] {
+            assert_eq!(serde_json::from_str::<Document>(json).is_ok(), read, "{json}");
+        }
+    }
 }

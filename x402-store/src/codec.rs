@@ -75,6 +75,13 @@ fn unreadable(what: &'static str, why: impl std::fmt::Display) -> StoreError {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use x402_core::{
+        order::{Event, MemoryStore, OpenRequest, PaymentId},
+        testing::store_contract::Payments,
+    };
+
     use super::*;
 
     #[test]
@@ -86,6 +93,20 @@ mod tests {
         assert_eq!(response_from_bytes(bytes.clone().into()).unwrap(), response);
         for cut in 0..bytes.len() - response.body.len() {
             assert!(response_from_bytes(bytes[..cut].to_vec().into()).is_err(), "{cut}");
+        }
+    }
+
+    /// Lost answers are told by it.
+    #[tokio::test]
+    async fn an_order_that_was_read_is_written_the_same() {
+        let payments = Payments::new(Arc::new(MemoryStore::new()));
+        let request =
+            OpenRequest { payment_id: PaymentId::new("breakfast-of-monday").ok(), ..payments.request(0) };
+        let (lease, settled) = payments.settle(&request, None).await;
+        let delivered = payments.report(&lease, [Event::Delivered]).await;
+        for order in [Order::opened(&request, 1, payments.now), settled, delivered] {
+            let json = order_to_json(&order);
+            assert_eq!(order_to_json(&order_from_json(&json).unwrap()), json);
         }
     }
 

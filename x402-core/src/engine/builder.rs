@@ -274,7 +274,7 @@ impl Default for Settings {
             quote_lifetime: QuoteLifetime::default(),
             clock_skew: SKEW,
             window: Window { least: Duration::from_secs(6), most: Duration::from_secs(3600), skew: SKEW },
-            lease: Duration::from_secs(30),
+            lease: Duration::from_secs(20),
             wait_in_flight: Duration::from_secs(5),
             resolve_within: RESOLVE_WITHIN,
             settlement_window: Duration::from_secs(600),

@@ -30,3 +30,27 @@ impl fmt::Debug for KeptPayment {
         f.debug_struct("KeptPayment").field("bytes", &self.json.len()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn payment() -> KeptPayment {
+        let resource = ResourceInfo {
+            url: "https://api.example.com/weather?city=oslo".into(),
+            ..ResourceInfo::default()
+        };
+        KeptPayment::new(r#"{"payload":{"signature":"0xsecret"}}"#.into(), resource)
+    }
+
+    #[test]
+    fn debug_output_has_neither_signature_nor_url() {
+        assert_eq!(format!("{:?}", payment()), "KeptPayment { bytes: 36, .. }");
+    }
+
+    #[test]
+    fn a_kept_payment_is_read_as_it_was_written() {
+        let document = serde_json::to_string(&payment()).unwrap();
+        assert_eq!(serde_json::from_str::<KeptPayment>(&document).unwrap(), payment());
+    }
+}

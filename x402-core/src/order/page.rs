@@ -70,3 +70,69 @@ impl Cursor {
         Self::at(order) < *self
     }
 }
+
+#[cfg(all(test, feature = "memory"))]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::testing::store_contract::Payments;
+
+    fn order() -> (Payments, Order) {
+        let payments = Payments::new(Arc::new(crate::order::MemoryStore::new()));
+        let order = Order::opened(&payments.request(0), 1, payments.now);
+        (payments, order)
+    }
+
+    #[test]
+    fn a_filter_admits_what_agrees_with_all_of_it() {
+        let (payments, order) = order();
+        let next = payments.now.after(Duration::from_secs(1));
+        let filter = Filter::default;
+        let other = OrderId::of(&order.key, [9; 16]);
+        let shouted = order.payer.to_uppercase().into();
+        for (filter, admitted) in [
+            (filter(), true),
+            (Filter { id: Some(order.id), ..filter() }, true),
+            (Filter { id: Some(other), ..filter() }, false),
+            (Filter { status: Some(OrderStatus::Pending), ..filter() }, true),
+            (Filter { status: Some(OrderStatus::Failed), ..filter() }, false),
+            (Filter { attention: Some(Attention::Stuck), ..filter() }, false),
+            (Filter { route: Some("GET /weather/{city}".into()), ..filter() }, true),
+            (Filter { route: Some("GET /weather/oslo".into()), ..filter() }, false),
+            (Filter { payer: Some(Arc::clone(&order.payer)), ..filter() }, true),
+            (Filter { payer: Some(shouted), ..filter() }, true),
+            (Filter { payer: Some("0x".into()), ..filter() }, false),
+            (Filter { from: Some(payments.now), ..filter() }, true),
+            (Filter { from: Some(next), ..filter() }, false),
+            (Filter { until: Some(payments.now), ..filter() }, false),
+            (Filter { until: Some(next), ..filter() }, true),
+            (Filter { from: Some(payments.now), until: Some(next), id: Some(order.id), ..filter() }, true),
+            (Filter { id: Some(order.id), status: Some(OrderStatus::Expired), ..filter() }, false),
+        ] {
+            assert_eq!(filter.admits(&order, payments.now), admitted, "{filter:?}");
+        }
+    }
+
+    #[test]
+    fn later_pages_have_older_orders_and_those_of_one_second_by_key() {
+        let (payments, order) = order();
+        let cursor = Cursor::at(&order);
+        let at = |created_at, key: u8| {
+            let key = if key == 0 { order.key } else { PaymentKey::from_bytes([key; 32]) };
+            Order { created_at, key, ..order.clone() }
+        };
+        let (before, after) =
+            (payments.now.before(Duration::from_secs(1)), payments.now.after(Duration::from_secs(1)));
+        for (other, comes) in [
+            (at(payments.now, 0), false),
+            (at(payments.now, 255), false),
+            (at(after, 1), false),
+            (at(before, 255), true),
+        ] {
+            assert_eq!(cursor.is_before(&other), comes, "{other:?}");
+        }
+        let lowest = Order { key: PaymentKey::from_bytes([0; 32]), ..order.clone() };
+        assert!(cursor.is_before(&lowest));
+    }
+}

@@ -54,3 +54,40 @@ pub struct QuoteMark {
     /// Until when it held.
     pub expires_at: UnixSeconds,
 }
+
+#[cfg(all(test, feature = "memory"))]
+mod tests {
+    use super::*;
+    use crate::testing::store_contract::Payments;
+
+    fn provenance() -> Provenance {
+        let payments = Payments::new(Arc::new(crate::order::MemoryStore::new()));
+        Arc::unwrap_or_clone(payments.traced(0).provenance.unwrap())
+    }
+
+    #[test]
+    fn it_is_read_as_it_was_written_with_digests_as_text() {
+        let whole = provenance();
+        let bare = Provenance { query_digest: None, body_digest: None, quote: None, ..whole.clone() };
+        for provenance in [whole, bare] {
+            let document = serde_json::to_value(&provenance).unwrap();
+            assert_eq!(serde_json::from_value::<Provenance>(document.clone()).unwrap(), provenance);
+            let digest = |field: &str| document.get(field).map(|text| text.as_str().unwrap().len());
+            assert_eq!(digest("authorizationHash"), Some(64));
+            assert_eq!(digest("queryDigest"), provenance.query_digest.map(|_| 64));
+            assert_eq!(digest("bodyDigest"), provenance.body_digest.map(|_| 64));
+            assert_eq!(document.get("quote").is_some(), provenance.quote.is_some());
+        }
+    }
+
+    #[test]
+    fn a_digest_of_another_length_is_refused() {
+        let mut document = serde_json::to_value(provenance()).unwrap();
+        for (field, text) in [("queryDigest", "00"), ("authorizationHash", ""), ("bodyDigest", "zz")] {
+            let before = std::mem::replace(&mut document[field], text.into());
+            let refused = serde_json::from_value::<Provenance>(document.clone()).unwrap_err().to_string();
+            assert_eq!(refused, "wanted 64 hexadecimal digits", "{field}");
+            document[field] = before;
+        }
+    }
+}

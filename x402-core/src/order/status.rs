@@ -29,7 +29,7 @@ pub enum OrderStatus {
 pub enum Attention {
     /// The outcome of its settlement is unknown.
     SettlementUnknown,
-    /// Its outcome has been unknown for more than ten minutes.
+    /// Its outcome is unknown, or its settlement put off, and it is more than ten minutes old.
     Stuck,
     /// It is paid, and its response has not been delivered for a minute. Its payer may still come for it.
     PaidUndelivered,
@@ -98,9 +98,9 @@ impl Order {
         };
         match attention {
             Attention::SettlementUnknown => unknown,
+            // Who settles an old order just now is not stuck.
             Attention::Stuck => {
-                let begun = matches!(self.state.payment, PaymentState::Settling | PaymentState::Unresolved);
-                begun && now.since(self.created_at) > STUCK_AFTER
+                (unknown || self.owes_settlement()) && now.since(self.created_at) > STUCK_AFTER
             }
             Attention::PaidUndelivered => {
                 self.is_settled()
@@ -134,3 +134,91 @@ impl fmt::Display for Attention {
 
 /// After so long without an outcome something is wrong.
 pub const STUCK_AFTER: std::time::Duration = std::time::Duration::from_secs(600);
+
+#[cfg(all(test, feature = "memory"))]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Attention as A, DeliveryState as D, OrderStatus as S, PaymentState as P, *};
+    use crate::{order::OrderState, testing::store_contract::Payments};
+
+    fn order(payment: P, delivery: D, deferred: bool) -> (Payments, Order) {
+        let payments = Payments::new(std::sync::Arc::new(crate::order::MemoryStore::new()));
+        let state = OrderState { payment, delivery, attempts: 1, deferred };
+        let order = Order { state, ..Order::opened(&payments.request(0), 1, payments.now) };
+        (payments, order)
+    }
+
+    #[test]
+    fn money_and_response_decide_the_status() {
+        for (payment, delivery, status) in [
+            (P::Verifying, D::Withheld, S::Pending),
+            (P::Verified, D::Executing, S::Pending),
+            (P::Settling, D::Ready, S::Pending),
+            (P::Settling, D::Delivered, S::Pending),
+            (P::Unresolved, D::Delivered, S::Pending),
+            (P::Settled, D::Ready, S::Pending),
+            (P::Settled, D::Errored, S::Pending),
+            (P::Settled, D::Delivered, S::Completed),
+            (P::Rejected, D::Withheld, S::Failed),
+            (P::Failed, D::Errored, S::Failed),
+            (P::Failed, D::Delivered, S::Failed),
+            (P::Expired, D::Withheld, S::Expired),
+        ] {
+            let (_, order) = order(payment, delivery, false);
+            assert_eq!(order.status(), status, "{payment:?}/{delivery:?}");
+            assert_eq!(status.is_terminal(), status != S::Pending);
+        }
+    }
+
+    #[test]
+    fn state_and_age_decide_what_an_operator_looks_at() {
+        // Payment, delivery, deferred; at once and held, as soon as the lease lapsed, after a minute, after ten.
+        const NONE: &[A] = &[];
+        const OWED: &[A] = &[A::PaidUndelivered];
+        const UNKNOWN: &[A] = &[A::SettlementUnknown];
+        const STUCK: &[A] = &[A::SettlementUnknown, A::Stuck];
+        const LOST: &[A] = &[A::DeliveredUnsettled];
+        for (payment, delivery, deferred, wanted) in [
+            (P::Verifying, D::Withheld, false, [NONE, NONE, NONE, NONE]),
+            (P::Verified, D::Errored, false, [NONE, NONE, NONE, NONE]),
+            (P::Settling, D::Ready, false, [NONE, UNKNOWN, UNKNOWN, STUCK]),
+            (P::Unresolved, D::Ready, false, [UNKNOWN, UNKNOWN, UNKNOWN, STUCK]),
+            (P::Settled, D::Ready, false, [NONE, NONE, OWED, OWED]),
+            (P::Settled, D::Executing, false, [NONE, NONE, OWED, OWED]),
+            (P::Settled, D::Delivered, false, [NONE, NONE, NONE, NONE]),
+            (P::Failed, D::Ready, false, [NONE, NONE, NONE, NONE]),
+            (P::Expired, D::Withheld, false, [NONE, NONE, NONE, NONE]),
+            (P::Rejected, D::Withheld, false, [NONE, NONE, NONE, NONE]),
+            (P::Settling, D::Delivered, true, [NONE, NONE, NONE, &[A::Stuck]]),
+            (P::Unresolved, D::Delivered, true, [UNKNOWN, UNKNOWN, UNKNOWN, STUCK]),
+            (P::Settled, D::Delivered, true, [NONE, NONE, NONE, NONE]),
+            (P::Failed, D::Delivered, true, [LOST, LOST, LOST, LOST]),
+        ] {
+            let (payments, order) = order(payment, delivery, deferred);
+            for (seconds, wanted) in [0, 30, 60, 601].into_iter().zip(wanted) {
+                let now = payments.now.after(Duration::from_secs(seconds));
+                let found: Vec<_> = order.attention(now).collect();
+                assert_eq!(found, wanted, "{payment:?}/{delivery:?}/{deferred} after {seconds} s");
+            }
+        }
+    }
+
+    #[test]
+    fn who_settles_an_old_order_is_not_stuck() {
+        let (payments, order) = order(P::Settling, D::Ready, false);
+        let now = payments.now.after(STUCK_AFTER * 2);
+        let held = Order { leased_until: Some(now.after(Duration::from_secs(30))), ..order };
+        assert!(!held.needs(A::Stuck, now));
+    }
+
+    #[test]
+    fn names_are_those_of_the_documents() {
+        for status in S::ALL {
+            assert_eq!(serde_json::to_value(status).unwrap(), status.to_string());
+        }
+        for attention in A::ALL {
+            assert_eq!(serde_json::to_value(attention).unwrap(), attention.to_string());
+        }
+    }
+}

@@ -63,3 +63,53 @@ impl Event {
         }
     }
 }
+
+#[cfg(all(test, feature = "memory"))]
+mod tests {
+    use super::*;
+    use crate::testing::store_contract::Payments;
+
+    #[test]
+    fn every_event_has_a_name_of_its_own() {
+        let payments = Payments::new(Arc::new(crate::order::MemoryStore::new()));
+        let request = payments.request(0);
+        let reason: Arc<str> = "late".into();
+        let response = Arc::new(crate::order::StoredResponse::new(200, Vec::new(), "sunny".into()));
+        let named = [
+            (Event::VerifyOk, "verified"),
+            (Event::VerifyRejected { reason: Arc::clone(&reason) }, "rejected"),
+            (Event::HandlerStarted, "handler_started"),
+            (Event::HandlerFailed, "handler_failed"),
+            (Event::GivenUp, "given_up"),
+            (Event::SettleStarted { response: None }, "settle_started"),
+            (payments.deferred(&request, None), "settle_deferred"),
+            (payments.settled(&request), "settled"),
+            (Event::SettleFailed { reason, dead: true, transaction: None }, "settle_failed"),
+            (Event::SettleUnclear { transaction: None }, "settle_unclear"),
+            (Event::ResponseReady { response }, "response_ready"),
+            (Event::Delivered, "delivered"),
+            (Event::Undelivered, "undelivered"),
+            (Event::Expired, "expired"),
+            (Event::Noticed, "noticed"),
+            (Event::Released, "released"),
+        ];
+        for (event, name) in &named {
+            assert_eq!(event.name(), *name);
+            assert_eq!(named.iter().filter(|(_, other)| other == name).count(), 1, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_line_is_a_document_of_five_fields() {
+        let payments = Payments::new(Arc::new(crate::order::MemoryStore::new()));
+        let mut order = Order::opened(&payments.request(0), 3, payments.now);
+        order.apply(&Event::VerifyOk, payments.now).unwrap();
+        let line = Transition::to(&order, Event::VerifyOk.name(), payments.now);
+        let document = serde_json::to_value(&line).unwrap();
+        let wanted = serde_json::json!({
+            "at": payments.now, "event": "verified", "payment": "verified", "delivery": "withheld", "fence": 3,
+        });
+        assert_eq!(document, wanted);
+        assert_eq!(serde_json::from_value::<Transition>(document).unwrap(), line);
+    }
+}

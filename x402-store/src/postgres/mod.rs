@@ -39,7 +39,8 @@ use crate::{forward::order_store, rows::Rows as _, steps::Steps};
 ///
 /// An order is on disk before its step is answered, whatever `synchronous_commit` is set to; nothing but kept responses
 /// is ever deleted. A server that does not answer within the [patience](PostgresStoreBuilder::patience) fails the step,
-/// and is used again as soon as it answers. The store lives on the tokio runtime it was made on.
+/// and is used again as soon as it answers. A replica that takes over has what had reached it: replicate synchronously,
+/// or orders can be lost with the primary. The store lives on the tokio runtime it was made on.
 ///
 /// # Who may do what
 /// The first start with a new release creates tables, in a schema of their own. Give it a role that may (`CREATE` on the

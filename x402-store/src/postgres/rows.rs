@@ -81,7 +81,7 @@ impl Rows for PostgresRows {
 
     async fn due(&self, limit: usize, now: UnixSeconds) -> Result<Vec<Row>, StoreError> {
         let with: [Parameter<'_>; 2] = [&seconds(now), &count(limit)];
-        self.slowly(Ask::Prepared(|all| &all.due), &with).await?.iter().map(row).collect()
+        self.read(Ask::Prepared(|all| &all.due), &with).await?.iter().map(row).collect()
     }
 
     async fn response(&self, key: &PaymentKey) -> Result<Option<Arc<StoredResponse>>, StoreError> {
@@ -124,7 +124,7 @@ impl Rows for PostgresRows {
     }
 
     async fn history(&self, key: &PaymentKey) -> Result<Vec<Transition>, StoreError> {
-        let found = self.slowly(Ask::Prepared(|all| &all.history), &[&&key.as_bytes()[..]]).await?;
+        let found = self.read(Ask::Prepared(|all| &all.history), &[&&key.as_bytes()[..]]).await?;
         found.iter().map(transition).collect()
     }
 

@@ -117,7 +117,7 @@ async fn dial(target: &Target) -> Result<(Client, Driver), Trouble> {
 
 async fn set_up(client: &Client, target: &Target, limit: Duration) -> Result<(), Trouble> {
     let (schema, limit) = (&target.schema, limit.as_millis());
-    let waits = (target.patience / 2).as_millis();
+    let waits = (target.patience / 4).as_millis();
     client
         .batch_execute(&format!(
             "SET search_path = {schema}; SET statement_timeout = {limit}; SET lock_timeout = {waits}; {SETTINGS}"

@@ -24,17 +24,22 @@ pub(super) struct Statements {
 
 impl Statements {
     pub(super) async fn prepare(client: &Client) -> Result<Self, Error> {
-        let write = |before: &str, into: &str| format!("WITH {GIVEN}, {before} {into}, {LOGGED}");
-        let insert = format!("written AS ({INSERT} given ON CONFLICT DO NOTHING RETURNING key)");
-        let displace = format!(
-            "written AS ({INSERT} given, (SELECT count(*) FROM freed) AS names
-             ON CONFLICT (key) DO UPDATE SET {FROM_EXCLUDED} WHERE orders.version = $27 RETURNING key)"
+        let logged = |from: &str| format!("{LOGGED} FROM {from} WHERE event IS NOT NULL)");
+        let added = logged("given JOIN written USING (key)");
+        let changed = logged("written");
+        let insert = format!(
+            "WITH {GIVEN}, written AS ({INSERT} given ON CONFLICT DO NOTHING RETURNING key), {added}"
         );
+        let displace = format!(
+            "WITH {GIVEN}, {FREED}, written AS ({INSERT} given, (SELECT count(*) FROM freed) AS names
+             ON CONFLICT (key) DO UPDATE SET {FROM_EXCLUDED} WHERE orders.version = $27 RETURNING key), {added}"
+        );
+        let replace = format!("WITH {GIVEN}, {REPLACED}, {changed}, {KEPT}");
         let written = "SELECT key FROM written";
         Ok(Self {
-            insert: client.prepare(&format!("{} {written}", write("", &insert))).await?,
-            displace: client.prepare(&format!("{} {written}", write(FREED, &displace))).await?,
-            replace: client.prepare(&format!("{}, {KEPT} {written}", write("", REPLACED))).await?,
+            insert: client.prepare(&format!("{insert} {written}")).await?,
+            displace: client.prepare(&format!("{displace} {written}")).await?,
+            replace: client.prepare(&format!("{replace} {written}")).await?,
             load: client.prepare(&format!("{SELECT} WHERE key = $1")).await?,
             namesake: client.prepare(&format!("{SELECT} WHERE payer = $1 AND payment_id = $2")).await?,
             due: client.prepare(&format!("{SELECT} WHERE due_at <= $1 ORDER BY due_at LIMIT $2")).await?,
@@ -65,7 +70,7 @@ const INSERT: &str = "INSERT INTO orders (key, id, version, owner, document, pay
 
 /// Another payment's identifier, which it has no use for any more.
 const FREED: &str = "freed AS (UPDATE orders SET payment_id = NULL FROM given
-    WHERE orders.key = $26 AND orders.version = $28 AND orders.payment_id = given.payment_id RETURNING orders.key),";
+    WHERE orders.key = $26 AND orders.version = $28 AND orders.payment_id = given.payment_id RETURNING orders.key)";
 
 /// Of what gives way nothing was settled and nothing kept.
 const FROM_EXCLUDED: &str = "id = excluded.id, version = excluded.version, owner = excluded.owner,
@@ -79,14 +84,13 @@ const REPLACED: &str = "written AS (UPDATE orders SET version = given.version, o
     attention = given.attention, owes = given.owes, due_at = given.due_at, network = given.network,
     transaction = given.transaction, log_index = given.log_index, settlement = given.settlement,
     kept = CASE WHEN given.owes THEN coalesce(given.kept, orders.kept) END
-    FROM given WHERE orders.key = given.key AND orders.version = given.version - 1 RETURNING orders.key)";
+    FROM given WHERE orders.key = given.key AND orders.version = given.version - 1 RETURNING given.*)";
 
 const LOGGED: &str = "logged AS (INSERT INTO transitions (key, version, at, event, payment, delivery, fence)
-    SELECT key, version, at, event, payment, delivery, fence FROM given JOIN written USING (key)
-    WHERE event IS NOT NULL)";
+    SELECT key, version, at, event, payment, delivery, fence";
 
 const KEPT: &str = "responded AS (INSERT INTO responses (key, content, expires_at)
-    SELECT key, response, expires_at FROM given JOIN written USING (key) WHERE response IS NOT NULL
+    SELECT key, response, expires_at FROM written WHERE response IS NOT NULL
     ON CONFLICT (key) DO UPDATE SET content = excluded.content, expires_at = excluded.expires_at)";
 
 const DEFERRED: &str = "SELECT count(*) FILTER (WHERE payer = $1), count(*) FROM orders WHERE owes";

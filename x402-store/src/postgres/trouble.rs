@@ -55,6 +55,7 @@ impl Trouble {
             &SqlState::READ_ONLY_SQL_TRANSACTION => READ_ONLY,
             &SqlState::DISK_FULL => "has no room left on its disk",
             &SqlState::QUERY_CANCELED => "took too long and gave up",
+            &SqlState::LOCK_NOT_AVAILABLE => "has the order locked by somebody else, for too long",
             &SqlState::CANNOT_CONNECT_NOW => "is starting up or shutting down",
             &SqlState::ADMIN_SHUTDOWN | &SqlState::CRASH_SHUTDOWN | &SqlState::IDLE_SESSION_TIMEOUT => {
                 return Self::lost("closed the connection");

@@ -78,7 +78,7 @@ impl Queue {
     /// The next steps that can go in one statement: with different keys, and any that displaces another order by itself.
     /// None when nobody can bring any.
     async fn next(&mut self) -> Option<Vec<Step>> {
-        let first = match self.aside.pop_front() {
+        let first = match self.pop() {
             Some(step) => step,
             None => self.waiting.recv().await?,
         };
@@ -89,8 +89,7 @@ impl Queue {
         let mut steps = vec![first];
         let mut aside = VecDeque::new();
         while !alone && steps.len() < TOGETHER && size < TOGETHER_BYTES {
-            let more = self.aside.pop_front().or_else(|| self.waiting.try_recv().ok());
-            let Some(step) = more else { break };
+            let Some(step) = self.pop() else { break };
             if step.displaces() || !taken.admits(&step.record) {
                 aside.push_back(step);
                 continue;
@@ -100,9 +99,17 @@ impl Queue {
         }
         aside.append(&mut self.aside);
         self.aside = aside;
-        // Whoever has gone was told that nobody knows; so it may just as well not happen.
-        steps.retain(|step| !step.answer.is_closed());
         Some(steps)
+    }
+
+    /// One that is there and is waited for. Whoever has gone was told that nobody knows; so it may just as well not happen.
+    fn pop(&mut self) -> Option<Step> {
+        loop {
+            let step = self.aside.pop_front().or_else(|| self.waiting.try_recv().ok())?;
+            if !step.answer.is_closed() {
+                return Some(step);
+            }
+        }
     }
 }
 
@@ -167,7 +174,7 @@ async fn run(kind: Kind, link: Link, queue: Arc<Mutex<Queue>>) {
 
 /// The keys of those that were taken.
 async fn write(kind: Kind, link: &Link, steps: &[Step]) -> Result<HashSet<[u8; 32]>, Trouble> {
-    let Some(first) = steps.first() else { return Ok(HashSet::new()) };
+    let first = steps.first().expect("there is a step to take");
     let batch = Batch::of(steps.iter().map(|step| &step.record).collect());
     let mut with = batch.parameters();
     let Displaced { version, namesake } = first.displaced;
@@ -201,9 +208,12 @@ fn signed(version: u64) -> i64 {
 
 /// Those beyond wait to get in line.
 const WAITING: usize = 4096;
-const TOGETHER: usize = 256;
+const TOGETHER: usize = 128;
 const TOGETHER_BYTES: usize = 4 * 1024 * 1024;
 const TRANSFER: &str = "orders_transfer";
 const NAME: &str = "orders_name";
 const ID: &str = "orders_id";
 const ENDED: &str = "PostgreSQL is not written to any more: the runtime that the store was made on has ended";
+
+#[cfg(test)]
+mod tests;

@@ -38,7 +38,7 @@ impl SqliteStoreBuilder {
     }
 
     /// How large the file may grow; at that size it refuses new orders, and what is begun can no longer be recorded
-    /// either. By default it may fill the disk. An order takes some 5 KiB.
+    /// either. By default it may fill the disk. An order takes some 3 KiB.
     pub const fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = Some(bytes);
         self

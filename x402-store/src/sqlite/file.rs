@@ -126,6 +126,7 @@ fn prepare(
     // Signatures that are no longer needed are overwritten where that costs nothing.
     tell(connection, path, "secure_delete", "FAST")?;
     tell(connection, path, "temp_store", "MEMORY")?;
+    tell(connection, path, "wal_autocheckpoint", LOG_PAGES)?;
     tell(connection, path, "journal_size_limit", LOG_BYTES)?;
     schema::migrate(connection).map_err(failed)?;
     if let Some(bytes) = max_bytes {
@@ -201,5 +202,7 @@ fn identity(path: &Path) -> io::Result<Identity> {
 const READ_ONLY: &str = "it may only be read; let the user of this process write the file and its folder";
 /// More than there are texts.
 const STATEMENTS: usize = 64;
+/// After how much the log is brought into the file: a page that changes often is then written there once.
+const LOG_PAGES: i64 = 4096;
 /// To what the log shrinks again after it had to grow.
 const LOG_BYTES: i64 = 64 * 1024 * 1024;

@@ -3,8 +3,8 @@
 //! *Durable.* A write-ahead log with `synchronous=FULL`: what was answered is on the disk. Steps that come while one is
 //! written share the next write (`thread.rs`), so that many at once cost little more than one.
 //!
-//! *Atomic.* Each step is one savepoint in a transaction that was begun for writing and compares versions, so several
-//! processes may have the file open.
+//! *Atomic.* A step is done in whole or not at all. It compares versions in a transaction that was begun for writing, so
+//! several processes may have the file open.
 //!
 //! *A record.* Orders and what happened to them are never deleted, a settlement never changes, a transfer settles one
 //! order: the file's own triggers and indexes see to it (`schema/1.sql`).

@@ -95,3 +95,82 @@ fn word(status: OrderStatus) -> Value {
 
 const ROWS_PER_LOOK: usize = 256;
 const LOOKS: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use x402_core::{
+        order::{DeliveryState as D, MemoryStore, Order, PaymentState as P},
+        scheme::PaymentKey,
+        testing::store_contract::Payments,
+    };
+
+    use super::*;
+    use crate::sqlite::schema::migrate;
+
+    /// Whatever is asked for, SQLite neither sorts nor reads more than the part it is asked for.
+    #[test]
+    fn every_look_goes_along_an_index() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        let payer = Some("0xabc".into());
+        let at = UnixSeconds::new(7);
+        let cursor = Cursor { created_at: at, key: PaymentKey::from_bytes([7; 32]) };
+        let with_status = |status| Filter { status: Some(status), ..Filter::default() };
+        for (filter, index) in [
+            (Filter::default(), "orders_by_time"),
+            (Filter { from: Some(at), until: Some(at), ..Filter::default() }, "orders_by_time"),
+            (Filter { route: Some("GET /".into()), ..Filter::default() }, "orders_by_time"),
+            (with_status(OrderStatus::Completed), "orders_by_time"),
+            (with_status(OrderStatus::Pending), "orders_unfinished"),
+            (Filter { attention: Some(Attention::Stuck), ..Filter::default() }, "orders_unfinished"),
+            (Filter { payer: payer.clone(), ..Filter::default() }, "orders_by_payer"),
+            (Filter { payer, ..with_status(OrderStatus::Completed) }, "orders_by_payer"),
+        ] {
+            for after in [None, Some(cursor)] {
+                let (text, values) = query(&filter, after);
+                let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {text}")).unwrap();
+                let plan = statement
+                    .query_map(params_from_iter(values), |row| row.get::<_, String>(3))
+                    .unwrap()
+                    .collect::<Result<Vec<_>, _>>()
+                    .unwrap()
+                    .join("; ");
+                assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{filter:?}: {plan}");
+                assert!(after.is_none() || plan.starts_with("SEARCH"), "{filter:?}: {plan}");
+            }
+        }
+    }
+
+    #[test]
+    fn attention_is_looked_for_where_it_can_be() {
+        let payments = [
+            P::Verifying,
+            P::Verified,
+            P::Settling,
+            P::Unresolved,
+            P::Settled,
+            P::Rejected,
+            P::Failed,
+            P::Expired,
+        ];
+        let request = Payments::new(Arc::new(MemoryStore::new())).request(0);
+        for payment in payments {
+            for delivery in [D::Withheld, D::Executing, D::Ready, D::Delivered, D::Errored] {
+                for deferred in [false, true] {
+                    let mut order = Order::opened(&request, 1, UnixSeconds::new(0));
+                    (order.state.payment, order.state.delivery) = (payment, delivery);
+                    order.state.deferred = deferred;
+                    for attention in order.attention(UnixSeconds::MAX) {
+                        let looked_for = status_of(attention);
+                        assert!(
+                            looked_for.is_none_or(|status| status == order.status()),
+                            "{attention}: {order:?}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}

@@ -60,13 +60,17 @@ pub(super) fn response(
     connection: &Connection,
     key: &[u8; 32],
 ) -> Result<Option<Arc<StoredResponse>>, Failure> {
-    let mut statement = connection.prepare_cached("SELECT content FROM responses WHERE key = ?1")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT content FROM responses JOIN orders ON number = order_number WHERE key = ?1",
+    )?;
     let content: Option<Vec<u8>> = statement.query_row([key], |row| row.get(0)).optional()?;
     Ok(content.map(Bytes::from).map(response_from_bytes).transpose()?.map(Arc::new))
 }
 
 pub(super) fn payment(connection: &Connection, key: &[u8; 32]) -> Result<Option<Arc<KeptPayment>>, Failure> {
-    let mut statement = connection.prepare_cached("SELECT document FROM payments WHERE key = ?1")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT payments.document FROM payments JOIN orders ON number = order_number WHERE key = ?1",
+    )?;
     let document: Option<String> = statement.query_row([key], |row| row.get(0)).optional()?;
     Ok(document.as_deref().map(payment_from_json).transpose()?.map(Arc::new))
 }
@@ -84,7 +88,7 @@ pub(super) fn deferred(connection: &Connection, payer: &str) -> Result<Deferred,
 
 pub(super) fn history(connection: &Connection, key: &[u8; 32]) -> Result<Vec<Transition>, Failure> {
     let text = "SELECT json_object('at', at, 'event', event, 'payment', payment, 'delivery', delivery, 'fence', fence) \
-                FROM transitions WHERE key = ?1 ORDER BY number";
+                FROM transitions WHERE order_number = (SELECT number FROM orders WHERE key = ?1) ORDER BY version";
     let mut statement = connection.prepare_cached(text)?;
     let mut found = statement.query([key])?;
     let mut history = Vec::new();

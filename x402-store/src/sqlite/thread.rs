@@ -1,12 +1,18 @@
 //! Threads that own a connection, and take steps from a channel.
 //!
-//! *The writer* takes all steps that wait into one transaction, so that they share one write to the disk; each is under
-//! a savepoint, and one that is refused does not undo the others. While a transaction is written, the next steps gather.
-//! Nobody is answered before their transaction is on the disk. Should it fail as a whole, each step is tried alone.
+//! *The writer* takes all steps that wait into one transaction, so that they share one write to the disk. While it is
+//! written, the next steps gather; nobody is answered before. Should it fail as a whole, each step is tried alone, and
+//! so it is where a step is refused when a part of it was done: a savepoint around each would undo that part alone, and
+//! cost a copy of every page, each time, for what hardly ever happens.
 //!
 //! *The reader* sees what was committed and never waits for the disk's confirmation.
 
-use std::{io, sync::Arc, thread::JoinHandle};
+use std::{
+    io,
+    sync::Arc,
+    thread::{JoinHandle, sleep},
+    time::{Duration, Instant},
+};
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
@@ -42,13 +48,16 @@ impl Thread {
         let (steps, mut waiting) = mpsc::channel(WAITING);
         let work = move || {
             let mut taken: Vec<Box<dyn Step>> = Vec::new();
+            let mut last = Group::default();
             while waiting.blocking_recv_many(&mut taken, batch) > 0 {
+                last.gather(&mut waiting, &mut taken);
                 // Whoever gave up would not know that it was done.
                 taken.retain(|step| step.is_awaited());
-                if !taken.is_empty() {
+                let (steps, begun) = (taken.len(), Instant::now());
+                if steps > 0 {
                     take(&mut taken);
                 }
-                taken.clear();
+                last = Group { steps, took: begun.elapsed() };
             }
         };
         let handle = std::thread::Builder::new().name(name.into()).spawn(work)?;
@@ -78,6 +87,31 @@ impl Drop for Thread {
     }
 }
 
+/// How many steps were taken together last, and for how long.
+#[derive(Default)]
+struct Group {
+    steps: usize,
+    took: Duration,
+}
+
+impl Group {
+    /// Whoever was answered soon comes with the next step: waits for as many as there were, as long as they keep coming
+    /// and no longer than these took. A step that was alone waits for nobody.
+    fn gather(&self, waiting: &mut mpsc::Receiver<Box<dyn Step>>, taken: &mut Vec<Box<dyn Step>>) {
+        let begun = Instant::now();
+        let mut before = 0;
+        while before < taken.len() && taken.len() < self.steps && begun.elapsed() < self.took {
+            before = taken.len();
+            sleep(A_MOMENT);
+            while taken.len() < self.steps
+                && let Ok(step) = waiting.try_recv()
+            {
+                taken.push(step);
+            }
+        }
+    }
+}
+
 /// A step that somebody waits for.
 trait Step: Send {
     fn is_awaited(&self) -> bool;
@@ -88,7 +122,7 @@ trait Step: Send {
     /// Where the transaction may have suffered too.
     fn take(&mut self, connection: &Connection) -> Result<(), Failure>;
 
-    /// Whether it is to be undone.
+    /// Whether what it did is to be undone.
     fn is_refused(&self) -> bool;
 
     /// Tells what came of it, or why nothing did.
@@ -164,21 +198,29 @@ fn transact(
         .map_err(Failure::from)
         .and_then(|()| run(connection, "BEGIN IMMEDIATE"))
         .map_err(not_written(false))?;
-    let taken = steps.iter_mut().try_for_each(|step| {
-        run(connection, "SAVEPOINT step")?;
-        step.take(connection)?;
-        if step.is_refused() {
-            run(connection, "ROLLBACK TO step")?;
-        }
-        run(connection, "RELEASE step")
-    });
-    taken.and_then(|()| run(connection, "COMMIT")).map_err(|failure| {
+    let end = take_all(connection, steps).and_then(|end| run(connection, end));
+    end.map_err(|failure| {
         // SQLite itself may have undone it.
         if !connection.is_autocommit() {
             let _ = run(connection, "ROLLBACK");
         }
         not_written(true)(failure)
     })
+}
+
+/// Takes the steps, and says how their transaction is to end.
+fn take_all(connection: &Connection, steps: &mut [Box<dyn Step>]) -> Result<&'static str, Failure> {
+    let is_alone = steps.len() == 1;
+    for step in steps {
+        let before = connection.total_changes();
+        step.take(connection)?;
+        match step.is_refused() && connection.total_changes() != before {
+            false => {}
+            true if is_alone => return Ok("ROLLBACK"),
+            true => return Err(unavailable("a step beside it was refused when a part of it was done").into()),
+        }
+    }
+    Ok("COMMIT")
 }
 
 fn read(connection: &Connection, file: &StoreFile, steps: &mut Vec<Box<dyn Step>>) {
@@ -207,3 +249,5 @@ fn ended() -> StoreError {
 
 /// How many steps wait at most; those who come then wait for their turn to wait.
 const WAITING: usize = 1024;
+/// In which somebody who was answered can ask again.
+const A_MOMENT: Duration = Duration::from_micros(100);

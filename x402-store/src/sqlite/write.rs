@@ -90,6 +90,7 @@ fn record(connection: &Connection, new: &Columns, keeping: Keeping) -> Result<()
     if let Some(transition) = &new.transition {
         connection.prepare_cached(TRANSITION)?.execute(params![
             new.key,
+            new.version,
             seconds(transition.at),
             transition.event,
             word(serde_json::to_value(transition.payment)),
@@ -101,12 +102,14 @@ fn record(connection: &Connection, new: &Columns, keeping: Keeping) -> Result<()
         keep(connection, &new.key, response, transition.at, keeping)?;
     }
     if let Some(payment) = &new.kept_payment {
-        let kept = "INSERT INTO payments (key, document) VALUES (?1, ?2) \
-                    ON CONFLICT (key) DO UPDATE SET document = excluded.document";
+        let kept = "INSERT INTO payments (order_number, document) \
+                    VALUES ((SELECT number FROM orders WHERE key = ?1), ?2) \
+                    ON CONFLICT (order_number) DO UPDATE SET document = excluded.document";
         connection.prepare_cached(kept)?.execute(params![new.key, payment])?;
     }
-    if !new.owes {
-        connection.prepare_cached("DELETE FROM payments WHERE key = ?1")?.execute([new.key])?;
+    if new.deferred && !new.owes {
+        let gone = "DELETE FROM payments WHERE order_number = (SELECT number FROM orders WHERE key = ?1)";
+        connection.prepare_cached(gone)?.execute([new.key])?;
     }
     Ok(())
 }
@@ -119,7 +122,8 @@ fn keep(
     now: UnixSeconds,
     keeping: Keeping,
 ) -> Result<(), Failure> {
-    connection.prepare_cached("DELETE FROM responses WHERE key = ?1")?.execute([key])?;
+    let before = "DELETE FROM responses WHERE order_number = (SELECT number FROM orders WHERE key = ?1)";
+    connection.prepare_cached(before)?.execute([key])?;
     forget(connection, now, FORGOTTEN_PER_RESPONSE)?;
     let room = integer(keeping.bytes).saturating_sub(i64::try_from(response.len()).unwrap_or(i64::MAX));
     if room < 0 {
@@ -128,21 +132,18 @@ fn keep(
     }
     let mut total = connection.prepare_cached("SELECT total FROM response_bytes")?;
     while total.query_row([], |row| row.get::<_, i64>(0))? > room {
-        let oldest =
-            "DELETE FROM responses WHERE rowid = (SELECT rowid FROM responses ORDER BY expires_at LIMIT 1)";
+        let oldest = "DELETE FROM responses WHERE order_number = (SELECT order_number FROM responses ORDER BY expires_at LIMIT 1)";
         connection.prepare_cached(oldest)?.execute([])?;
     }
     let expires_at = seconds(now.after(keeping.lifetime));
-    connection
-        .prepare_cached("INSERT INTO responses (key, expires_at, content) VALUES (?1, ?2, ?3)")?
-        .execute(params![key, expires_at, response])?;
+    connection.prepare_cached(RESPONSE)?.execute(params![key, expires_at, response])?;
     Ok(())
 }
 
 /// Forgets some responses whose time is over, and says how many.
 pub(super) fn forget(connection: &Connection, now: UnixSeconds, limit: usize) -> Result<usize, Failure> {
-    let expired = "DELETE FROM responses WHERE rowid IN \
-                   (SELECT rowid FROM responses WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
+    let expired = "DELETE FROM responses WHERE order_number IN \
+                   (SELECT order_number FROM responses WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
     Ok(connection.prepare_cached(expired)?.execute(params![seconds(now), integer(limit as u64)])?)
 }
 
@@ -159,8 +160,11 @@ const REPLACE: &str = "UPDATE orders SET version = ?2, status = ?3, payment = ?4
     owes = ?7, network = ?8, transaction_hash = ?9, log_index = ?10, document = ?11, owner = ?12 \
     WHERE key = ?1 AND version = ?2 - 1";
 
-const TRANSITION: &str =
-    "INSERT INTO transitions (key, at, event, payment, delivery, fence) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+const TRANSITION: &str = "INSERT INTO transitions (order_number, version, at, event, payment, delivery, fence) \
+    VALUES ((SELECT number FROM orders WHERE key = ?1), ?2, ?3, ?4, ?5, ?6, ?7)";
+
+const RESPONSE: &str = "INSERT INTO responses (order_number, expires_at, content) \
+    VALUES ((SELECT number FROM orders WHERE key = ?1), ?2, ?3)";
 
 /// More than one, so that the file shrinks in use even if the worker does not run.
 const FORGOTTEN_PER_RESPONSE: usize = 4;

@@ -31,6 +31,7 @@ fn store() -> Store {
 }
 
 x402_core::store_contract!(over_rows_in_memory, store());
+x402_core::permanent_store_contract!(for_ever_over_rows_in_memory, store());
 
 fn setup() -> (Arc<Store>, Payments) {
     let store = Arc::new(store());

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use x402_core::{
-    order::{Event, Opened, OrderStore as _, PaymentId},
+    order::{Event, Opened, OrderStore as _, PaymentId, StoreError},
     testing::store_contract::Payments,
 };
 
@@ -58,10 +58,16 @@ async fn names_that_cross_between_instances_lock_nobody_out() {
             request.payment_id = PaymentId::new(&name).ok();
             let now = payments.now;
             copies.push(tokio::spawn(async move {
-                let Opened::New(lease, _) = store.open(&request, now).await.expect("the store answers")
-                else {
-                    return;
+                let opened = loop {
+                    match store.open(&request, now).await {
+                        // Others were faster, again and again; its client would be told to come back.
+                        Err(StoreError::Unavailable(why)) => {
+                            assert!(why.to_string().contains("faster"), "{why}");
+                        }
+                        opened => break opened.expect("the store answers"),
+                    }
                 };
+                let Opened::New(lease, _) = opened else { return };
                 let refused = Event::VerifyRejected { reason: "insufficient_funds".into() };
                 store.advance(&lease, &refused, now).await.expect("it is ours");
             }));

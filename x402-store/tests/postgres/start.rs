@@ -10,7 +10,7 @@ use tokio::{
 use x402_core::order::OrderStore as _;
 use x402_store::PostgresStore;
 
-use crate::support::{connect, database, payments, refusal, server, shown};
+use crate::support::{Log, connect, database, payments, refusal, server, shown};
 
 #[tokio::test]
 async fn wrong_credentials_are_named_as_such() {
@@ -41,7 +41,8 @@ async fn another_kind_of_server_is_told_apart() {
     tokio::spawn(async move {
         let (mut client, _) = listener.accept().await.unwrap();
         let mut greeting = [0; 1000];
-        client.read(&mut greeting).await.unwrap();
+        let read = client.read(&mut greeting).await.unwrap();
+        assert!(read > 0);
         client.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
     });
     let text = refusal(&format!("postgres://x:secret@{at}/shop")).await;
@@ -97,6 +98,7 @@ async fn a_role_that_may_not_create_tables_can_use_those_that_are_there() {
         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA x402 TO guarded";
     server().sql(&url, grants).unwrap();
     let store = connect(&guarded).await;
+    assert!(!format!("{store:?}").contains(Postgres::PASSWORD), "{store:?}");
     let payments = payments(&store);
     payments.settle(&payments.request(0), None).await;
     store.tidy(payments.now).await.unwrap();
@@ -126,6 +128,26 @@ async fn a_full_server_is_told_from_one_that_is_down() {
     let text = refusal(&url).await;
     assert!(text.contains("max_connections"), "{text}");
     store.ping().await.expect("who is in stays in");
+}
+
+#[tokio::test]
+async fn a_server_that_can_lose_what_it_was_told_is_warned_of() {
+    let url = database();
+    let log = Log::default();
+    let logging = tracing::subscriber::set_default(log.clone());
+    drop(connect(&url).await);
+    let warned = log.text();
+    assert!(warned.contains("not durable") && warned.contains("fsync"), "{warned}");
+    drop(logging);
+    let sure = Postgres::options().start().unwrap_or_else(|error| panic!("{error}"));
+    let url = sure.database().unwrap();
+    let name = url.rsplit('/').next().unwrap();
+    // Of this we take care ourselves.
+    sure.sql(&url, &format!("ALTER DATABASE {name} SET synchronous_commit = off")).unwrap();
+    let log = Log::default();
+    let _logging = tracing::subscriber::set_default(log.clone());
+    drop(connect(&url).await);
+    assert!(!log.text().contains("not durable"), "{}", log.text());
 }
 
 #[tokio::test]

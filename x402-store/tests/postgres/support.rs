@@ -1,8 +1,18 @@
 //! Servers, databases, and stores in them.
 
-use std::{fs, process::Command, sync::Arc, time::Duration};
+use std::{
+    fmt, fs,
+    process::Command,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use devservices::Postgres;
+use tracing::{
+    Event, Metadata, Subscriber,
+    field::{Field, Visit},
+    span::{Attributes, Id, Record},
+};
 use x402_core::{
     error::ConfigError,
     order::{OrderStore, StoreError},
@@ -77,4 +87,42 @@ pub(crate) fn signal(server: &Postgres, signal: &str) {
     let ids = children.split_whitespace().map(str::to_owned).chain([parent.to_string()]);
     let sent = Command::new("kill").arg(signal).args(ids).status().expect("kill is there");
     assert!(sent.success());
+}
+
+/// What is logged on this thread.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<String>>);
+
+impl Log {
+    pub(crate) fn text(&self) -> String {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl Subscriber for Log {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("x402")
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        event.record(&mut Line(&mut self.0.lock().unwrap()));
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+struct Line<'a>(&'a mut String);
+
+impl Visit for Line<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        use fmt::Write as _;
+        writeln!(self.0, "{field}: {value:?}").unwrap();
+    }
 }

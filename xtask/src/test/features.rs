@@ -19,8 +19,9 @@ pub(super) fn check() -> Result<Done, Failure> {
 }
 
 /// Each with the least it can do with: the EVM crate refuses to compile without a curve.
-const PACKAGES: [(&str, &str); 6] = [
+const PACKAGES: [(&str, &str); 7] = [
     ("x402-core", ""),
+    ("x402-store", ""),
     ("x402-tower", ""),
     ("x402-axum", ""),
     ("x402-actix", ""),

@@ -36,7 +36,7 @@ fn name_and_version(line: &str) -> Option<String> {
 }
 
 const BARE_LIMIT: usize = 45;
-const WITHOUT_CHAIN: [&str; 4] = ["x402-core", "x402-tower", "x402-axum", "x402-actix"];
+const WITHOUT_CHAIN: [&str; 5] = ["x402-core", "x402-store", "x402-tower", "x402-axum", "x402-actix"];
 
 #[cfg(test)]
 mod tests {

@@ -15,7 +15,7 @@ pub struct MemoryStoreBuilder {
 
 impl MemoryStoreBuilder {
     /// How many orders it keeps at once; at that number it refuses new ones. Default 1 000 000, which take about
-    /// 220 MiB.
+    /// 190 MiB.
     pub const fn capacity(mut self, orders: usize) -> Self {
         self.capacity = orders;
         self

@@ -1,13 +1,13 @@
 //! Payments by their payers' own names for them.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard},
-};
+use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
-use super::lock;
+use super::{
+    inner::lock,
+    sync::{Mutex, MutexGuard},
+};
 use crate::{
     order::{PaymentId, StoreError},
     scheme::PaymentKey,
@@ -46,6 +46,7 @@ impl Identifiers {
     ) -> Result<MutexGuard<'_, HashMap<Identifier, PaymentKey>>, StoreError> {
         lock(&self.shards[usize::from(identifier.0[0]) % self.shards.len()])
     }
+
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.shards.iter().map(|shard| shard.lock().unwrap().len()).sum()

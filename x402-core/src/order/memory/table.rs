@@ -1,14 +1,17 @@
-//! Records by key: a dense vector, and an index of positions over it that is probed linearly.
+//! Records by key: dense blocks, and an index of positions over them that is probed linearly.
 //!
-//! A general map would keep half of its large slots empty. Here only the index has empty slots, of four bytes each, and
-//! both give memory back when records go.
+//! A general map would keep half of its large slots empty. Here only the index has empty slots, of four bytes each; records
+//! are never copied to make room for more, and all of it gives memory back when records go.
+
+use std::mem;
 
 use super::record::Record;
 use crate::scheme::PaymentKey;
 
 pub(super) struct Table {
-    records: Vec<Record>,
-    /// Positions in `records`, or [`EMPTY`]. Its length is a power of two, at most three quarters are in use.
+    /// Each full but the last.
+    blocks: Vec<Vec<Record>>,
+    /// Positions of records, or [`EMPTY`]. Its length is a power of two, at most three quarters are in use.
     slots: Vec<u32>,
     /// Differs between processes, so that nobody can choose payments that meet in one slot.
     seed: u64,
@@ -16,65 +19,85 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) const fn new(seed: u64) -> Self {
-        Self { records: Vec::new(), slots: Vec::new(), seed }
+        Self { blocks: Vec::new(), slots: Vec::new(), seed }
     }
 
-    pub(super) fn position(&self, key: &PaymentKey) -> Option<u32> {
-        self.slot_of(key).map(|slot| self.slots[slot])
+    pub(super) fn len(&self) -> usize {
+        self.blocks.last().map_or(0, |last| (self.blocks.len() - 1) * BLOCK + last.len())
     }
 
-    pub(super) fn get(&self, position: u32) -> Option<&Record> {
-        self.records.get(position as usize)
+    pub(super) fn position(&self, key: &PaymentKey) -> Option<usize> {
+        self.slot_of(key).map(|slot| self.slots[slot] as usize)
     }
 
-    pub(super) fn get_mut(&mut self, position: u32) -> Option<&mut Record> {
-        self.records.get_mut(position as usize)
+    pub(super) fn get(&self, position: usize) -> Option<&Record> {
+        self.blocks.get(position / BLOCK)?.get(position % BLOCK)
     }
 
-    /// Adds a record whose key is not there yet.
-    pub(super) fn insert(&mut self, record: Record) -> u32 {
-        if (self.records.len() + 1) * 4 > self.slots.len() * 3 {
+    pub(super) fn get_mut(&mut self, position: usize) -> Option<&mut Record> {
+        self.blocks.get_mut(position / BLOCK)?.get_mut(position % BLOCK)
+    }
+
+    /// All records, in order of their positions.
+    pub(super) fn records(&self) -> impl Iterator<Item = &Record> + use<'_> {
+        self.blocks.iter().flatten()
+    }
+
+    /// Adds a record whose key is not there yet, behind all others.
+    pub(super) fn insert(&mut self, record: Record) {
+        let position = self.len();
+        if (position + 1) * 4 > self.slots.len() * 3 {
             self.rebuild((self.slots.len() * 2).max(SMALLEST));
         }
         let slot = self.probe(record.key()).find(|slot| self.slots[*slot] == EMPTY);
-        let position = u32::try_from(self.records.len()).expect("a shard has less than 2^32 records");
-        self.slots[slot.expect("a quarter of the slots is empty")] = position;
-        if self.records.len() == self.records.capacity() {
-            self.records.reserve_exact((self.records.len() / GROWTH).max(SMALLEST));
+        self.slots[slot.expect("a quarter of the slots is empty")] = packed(position);
+        if position.is_multiple_of(BLOCK) {
+            self.blocks.push(Vec::with_capacity(BLOCK));
         }
-        self.records.push(record);
-        position
+        self.blocks.last_mut().expect("there is a block with room").push(record);
     }
 
-    /// Removes a record. The last one takes its position; the return value says whether there was another one to do so.
-    pub(super) fn remove(&mut self, position: u32) -> (Record, bool) {
-        let removed = self.records[position as usize].key();
-        let slot = self.slot_of(removed).expect("every record has a slot");
+    /// Removes a record. The last one takes its position.
+    pub(super) fn remove(&mut self, position: usize) -> Record {
+        let slot = self.slot_of(self.at(position).key()).expect("every record has a slot");
         self.clear(slot);
-        let last = self.records.last().expect("the removed record is still there").key();
-        let moved = last != self.records[position as usize].key();
-        if moved {
-            let slot = self.slot_of(last).expect("every record has a slot");
-            self.slots[slot] = position;
+        let last = self.len() - 1;
+        if last != position {
+            let slot = self.slot_of(self.at(last).key()).expect("every record has a slot");
+            self.slots[slot] = packed(position);
         }
-        let record = self.records.swap_remove(position as usize);
-        self.shrink();
-        (record, moved)
+        let block = self.blocks.last_mut().expect("the removed record is still there");
+        let moved = block.pop().expect("no block is empty");
+        if block.is_empty() {
+            self.blocks.pop();
+            if self.blocks.len() < self.blocks.capacity() / 4 {
+                self.blocks.shrink_to(self.blocks.len() * 2);
+            }
+        }
+        let removed = match self.get_mut(position) {
+            Some(record) => mem::replace(record, moved),
+            None => moved,
+        };
+        if self.slots.len() > SMALLEST && last * 4 < self.slots.len() {
+            self.rebuild(self.slots.len() / 2);
+        }
+        removed
     }
 
-    pub(super) fn records(&self) -> &[Record] {
-        &self.records
-    }
-
+    /// How many records and positions it has room for.
     #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {
-        self.records.capacity().max(self.slots.len())
+        (self.blocks.capacity() * BLOCK).max(self.slots.len())
+    }
+
+    fn at(&self, position: usize) -> &Record {
+        &self.blocks[position / BLOCK][position % BLOCK]
     }
 
     fn slot_of(&self, key: &PaymentKey) -> Option<usize> {
         self.probe(key)
             .take_while(|slot| self.slots[*slot] != EMPTY)
-            .find(|slot| self.records[self.slots[*slot] as usize].key() == key)
+            .find(|slot| self.at(self.slots[*slot] as usize).key() == key)
     }
 
     /// Every slot once, from the one where the key belongs.
@@ -102,7 +125,7 @@ impl Table {
             if position == EMPTY {
                 break;
             }
-            let home = self.home(self.records[position as usize].key());
+            let home = self.home(self.at(position as usize).key());
             // It may move up only if the hole does not lie before its home.
             if (next.wrapping_sub(home) & mask) >= (next.wrapping_sub(hole) & mask) {
                 self.slots[hole] = position;
@@ -112,26 +135,19 @@ impl Table {
         self.slots[hole] = EMPTY;
     }
 
-    fn shrink(&mut self) {
-        if self.records.capacity() > SMALLEST && self.records.len() < self.records.capacity() / 4 {
-            self.records.shrink_to(self.records.len() * 2);
-            let mut slots = self.slots.len();
-            while slots > SMALLEST && self.records.len() * 4 < slots {
-                slots /= 2;
-            }
-            self.rebuild(slots);
-        }
-    }
-
     fn rebuild(&mut self, slots: usize) {
         self.slots = vec![EMPTY; slots];
-        for position in 0..self.records.len() {
-            let mut probe = self.probe(self.records[position].key());
+        for position in 0..self.len() {
+            let mut probe = self.probe(self.at(position).key());
             let slot =
                 probe.find(|slot| self.slots[*slot] == EMPTY).expect("a quarter of the slots is empty");
-            self.slots[slot] = u32::try_from(position).expect("a shard has less than 2^32 records");
+            self.slots[slot] = packed(position);
         }
     }
+}
+
+fn packed(position: usize) -> u32 {
+    u32::try_from(position).expect("a shard has less than 2^32 records")
 }
 
 fn words(key: &PaymentKey) -> [u64; 4] {
@@ -144,5 +160,5 @@ fn words(key: &PaymentKey) -> [u64; 4] {
 
 const EMPTY: u32 = u32::MAX;
 const SMALLEST: usize = 16;
-/// The vector grows by a quarter: doubling would leave up to half of it unused.
-const GROWTH: usize = 4;
+/// So many records are allocated at once: at most as many places are empty.
+const BLOCK: usize = 32;

@@ -36,6 +36,11 @@ impl Payments {
     pub fn new(store: Arc<dyn OrderStore>) -> Self {
         let mut salt = [0; 16];
         getrandom::fill(&mut salt).expect("the operating system has random bytes");
+        Self::with_salt(store, salt)
+    }
+
+    /// The same payments for the same salt.
+    pub(crate) fn with_salt(store: Arc<dyn OrderStore>, salt: [u8; 16]) -> Self {
         Self { store, now: SystemClock.now(), salt }
     }
 

@@ -3,10 +3,12 @@ PRAGMA application_id = 0x78343032;
 
 -- The document is the order; the other columns are for looking it up, and for what must be unique.
 CREATE TABLE orders (
-    key BLOB NOT NULL PRIMARY KEY CHECK (length(key) = 32),
+    -- What belongs to orders of the same time lies together: few pages change with each of them.
+    number INTEGER PRIMARY KEY,
+    key BLOB NOT NULL UNIQUE CHECK (length(key) = 32),
     id BLOB NOT NULL UNIQUE CHECK (length(id) = 16),
     payer TEXT NOT NULL,
-    -- NULL too once the name of a rejected payment went to another one.
+    -- NULL too once the name of a payment that was never charged went to another one.
     payment_id TEXT,
     route TEXT NOT NULL,
     status TEXT NOT NULL,
@@ -34,20 +36,20 @@ CREATE INDEX orders_due ON orders (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX orders_owing ON orders (payer) WHERE owes = 1;
 
 CREATE TABLE transitions (
-    number INTEGER PRIMARY KEY,
-    key BLOB NOT NULL REFERENCES orders (key),
+    order_number INTEGER NOT NULL REFERENCES orders (number),
+    -- The order's, from then on.
+    version INTEGER NOT NULL,
     at INTEGER NOT NULL,
     event TEXT NOT NULL,
     payment TEXT NOT NULL,
     delivery TEXT NOT NULL,
-    fence INTEGER NOT NULL
-) STRICT;
-
-CREATE INDEX transitions_by_order ON transitions (key, number);
+    fence INTEGER NOT NULL,
+    PRIMARY KEY (order_number, version)
+) STRICT, WITHOUT ROWID;
 
 -- Responses for a retry of the payment that bought them, for some minutes.
 CREATE TABLE responses (
-    key BLOB NOT NULL PRIMARY KEY REFERENCES orders (key),
+    order_number INTEGER PRIMARY KEY REFERENCES orders (number),
     expires_at INTEGER NOT NULL,
     content BLOB NOT NULL
 ) STRICT;
@@ -68,7 +70,7 @@ END;
 
 -- Payments of orders that owe their settlement. They hold signatures, and go with the debt.
 CREATE TABLE payments (
-    key BLOB NOT NULL PRIMARY KEY REFERENCES orders (key),
+    order_number INTEGER PRIMARY KEY REFERENCES orders (number),
     document TEXT NOT NULL
 ) STRICT;
 
@@ -86,8 +88,9 @@ CREATE TRIGGER transitions_do_not_change BEFORE UPDATE ON transitions BEGIN
 END;
 
 CREATE TRIGGER orders_keep_what_they_are BEFORE UPDATE ON orders
-WHEN OLD.payment <> 'rejected' AND (NEW.key <> OLD.key OR NEW.id <> OLD.id OR NEW.payer <> OLD.payer
-    OR NEW.route <> OLD.route OR NEW.created_at <> OLD.created_at OR NEW.payment_id IS NOT OLD.payment_id)
+WHEN OLD.payment <> 'rejected' AND (NEW.number <> OLD.number OR NEW.key <> OLD.key OR NEW.id <> OLD.id OR NEW.payer <> OLD.payer
+    OR NEW.route <> OLD.route OR NEW.created_at <> OLD.created_at
+    OR (NEW.payment_id IS NOT NULL AND NEW.payment_id IS NOT OLD.payment_id))
 BEGIN
     SELECT RAISE(ABORT, 'an order that was not rejected keeps its name, payer, route and time');
 END;
