@@ -14,6 +14,5 @@ mod headers;
 mod ports;
 mod retries;
 mod settlement;
-mod simulation;
 mod support;
 mod worker;
