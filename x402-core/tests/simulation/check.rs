@@ -17,7 +17,7 @@ pub(crate) fn check(world: &World, clients: &[std::sync::Arc<Client>]) {
         let signed = client.signed();
         let charged = signed.iter().filter(|signed| world.chain().paid(signed.key.as_bytes()).is_some());
         let charged = charged.count();
-        if charged > 1 && !world.has_forgotten() {
+        if charged > 1 && world.forgot().is_none() {
             let last = short(&signed.last().unwrap().key);
             world.broken(format!("{last}: its payer was charged {charged} times for one purchase"));
         }
@@ -41,7 +41,7 @@ fn fault(world: &World, key: &PaymentKey, is_last: bool) -> Option<&'static str>
     if order.is_some_and(|order| order.is_leased(now)) {
         return Some("never let go of");
     }
-    if world.has_forgotten() {
+    if world.forgot().is_some() {
         return None;
     }
     match (paid, order) {

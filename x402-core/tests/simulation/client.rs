@@ -2,7 +2,10 @@
 
 use std::{
     pin::pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     task::Poll,
     time::Duration,
 };
@@ -35,6 +38,8 @@ pub(crate) struct Client {
     sized: bool,
     dialect: Dialect,
     signed: Mutex<Vec<Signed>>,
+    /// Whether a copy was presented for something else.
+    strayed: AtomicBool,
 }
 
 /// A payment, ready to be presented.
@@ -42,6 +47,12 @@ pub(crate) struct Client {
 pub(crate) struct Signed {
     pub(crate) key: PaymentKey,
     request: Request,
+}
+
+impl Signed {
+    fn elsewhere(&self) -> Self {
+        Self { request: self.request.elsewhere(), ..self.clone() }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +87,7 @@ impl Client {
             sized: rng.chance(80),
             dialect: *rng.pick(&[Dialect::V1, Dialect::V2]),
             signed: Mutex::default(),
+            strayed: AtomicBool::new(false),
         }
     }
 
@@ -92,10 +104,14 @@ impl Client {
     pub(crate) async fn buy(self: Arc<Self>) {
         let rng = &self.world.rng;
         sleep(rng.seconds(0, 40)).await;
-        let Triage::Reply(challenge) = self.servers[0].life().engine.triage(&self.request) else {
-            panic!("it is priced")
+        let mut signed = loop {
+            match rng.pick(&self.servers).life().engine.triage(&self.request) {
+                Triage::Reply(challenge) if is_challenge(&challenge) => break self.sign(&challenge),
+                // It is about to stop.
+                Triage::Reply(_) if self.world.is_stormy() => sleep(rng.seconds(1, 10)).await,
+                _ => return,
+            }
         };
-        let mut signed = self.sign(&challenge);
         while self.world.is_stormy() {
             let mut copies = Vec::new();
             if rng.chance(25) {
@@ -116,7 +132,8 @@ impl Client {
                     }
                     rng.seconds(0, 60)
                 }
-                Got::Reply(reply) if is_challenge(reply) => {
+                // Whoever has sent copies does not know what came of them.
+                Got::Reply(reply) if is_challenge(reply) && alone => {
                     if rng.chance(20) {
                         return;
                     }
@@ -143,16 +160,24 @@ impl Client {
         if self.is_served(&signed) && self.world.rng.chance(70) {
             return;
         }
+        self.collect_one(&signed).await;
+        if self.strayed.load(Ordering::Relaxed) && !self.is_served(&signed) {
+            self.collect_one(&signed.elsewhere()).await;
+        }
+    }
+
+    async fn collect_one(&self, signed: &Signed) {
         for _ in 0..20 {
-            match self.present(&signed, false).await {
+            match self.present(signed, false).await {
                 Got::Reply(reply) if retry_after(&reply).is_some() => {}
-                Got::Reply(reply) if reply.status == 500 => {}
                 Got::Reply(_) | Got::Response => return,
                 Got::Nothing => self.world.broken("a connection was lost in a calm"),
             }
             sleep(Duration::from_secs(15)).await;
         }
-        self.world.broken(format!("{}: put off for ever", short(&signed.key)));
+        if self.world.climate.witness {
+            self.world.broken(format!("{}: put off for ever", short(&signed.key)));
+        }
     }
 
     /// Signs what a challenge asks for.
@@ -176,8 +201,12 @@ impl Client {
     async fn present_copy(self: Arc<Self>, signed: Signed) {
         let rng = &self.world.rng;
         sleep(rng.seconds(0, 15)).await;
-        let other = rng.chance(15);
-        let signed = if other { Signed { request: signed.request.elsewhere(), ..signed } } else { signed };
+        let signed = if rng.chance(15) {
+            self.strayed.store(true, Ordering::Relaxed);
+            signed.elsewhere()
+        } else {
+            signed
+        };
         let _ = self.present_and_leave(&signed, false).await;
     }
 
@@ -280,7 +309,7 @@ impl Client {
         if reply.status == 503 && (is_challenge(reply) || retry_after(reply).is_none()) {
             world.broken("503 with a challenge, or without Retry-After");
         }
-        if is_challenge(reply) && !world.has_forgotten() {
+        if is_challenge(reply) && world.forgot().is_none() {
             let now = world.now();
             let is_over =
                 world.rows().orders.get(key).is_some_and(|row| now >= row.order.valid_before);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 use x402_core::scheme::PaymentKey;
 
-use crate::world::{Memory, World, short};
+use crate::world::{Forgot, World, short};
 
 /// Responses by payment.
 #[derive(Debug, Default)]
@@ -73,10 +73,12 @@ pub(crate) fn arrives(world: &World, key: &PaymentKey, run: u64, begun: Instant,
     // means to call it back.
     let first = of_key[0].begun;
     let lapsed = |at: &Instant| *at >= first;
-    let excused = world.rows().orders.get(key).is_some_and(|row| row.lapses.iter().any(lapsed))
-        || (deferred && world.climate.memory == Memory::Forgetful && world.has_forgotten());
-    if excused {
-        world.count("delivered twice after a lapse");
+    if world.rows().orders.get(key).is_some_and(|row| row.lapses.iter().any(lapsed)) {
+        world.count("delivered twice: its holder was gone");
+    } else if world.rows().lost_responses.contains(key) {
+        world.count("delivered twice: a response sent again was forgotten");
+    } else if world.forgot() == Some(Forgot::LastSeconds) || (deferred && world.forgot().is_some()) {
+        world.count("delivered twice: the store forgot");
     } else {
         let runs: Vec<_> = of_key.iter().map(|delivery| delivery.run).collect();
         world.broken(format!("{}: delivered more than once, runs {runs:?}", short(key)));

@@ -1,6 +1,6 @@
 //! The shared store: rows behind a network that loses questions and answers.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::{BTreeMap, BTreeSet}, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep, sleep_until};
 use x402_core::{
@@ -25,6 +25,8 @@ pub(crate) struct Rows {
     responses: BTreeMap<PaymentKey, Arc<StoredResponse>>,
     payments: BTreeMap<PaymentKey, Arc<KeptPayment>>,
     transfers: BTreeMap<String, PaymentKey>,
+    /// Whose kept responses are forgotten.
+    pub(crate) lost_responses: BTreeSet<PaymentKey>,
 }
 
 #[derive(Clone)]
@@ -121,6 +123,7 @@ impl Rows {
         let number = usize::try_from(number).unwrap() % self.responses.len().max(1);
         if let Some(key) = self.responses.keys().nth(number).copied() {
             self.responses.remove(&key);
+            self.lost_responses.insert(key);
         }
     }
 

@@ -9,7 +9,7 @@ use crate::{
     client::Client,
     server::Server,
     store::Rows,
-    world::{Memory, World},
+    world::{Forgot, Memory, World},
 };
 
 /// Goes on until the calm.
@@ -64,14 +64,10 @@ pub(crate) async fn forget(world: Arc<World>) {
     }
     let rng = &world.rng;
     sleep(rng.seconds(5, 110)).await;
-    let rows = if rng.chance(50) {
-        Rows::default()
-    } else {
-        let rows = world.rows().clone();
-        sleep(Duration::from_millis(rng.between(10, 8_000))).await;
-        rows
-    };
-    world.tell("store", || "forgets".to_owned());
-    world.count("stores that forgot");
-    world.forget(rows);
+    if rng.chance(50) {
+        return world.forget(Forgot::Everything, Rows::default());
+    }
+    let rows = world.rows().clone();
+    sleep(Duration::from_millis(rng.between(10, 8_000))).await;
+    world.forget(Forgot::LastSeconds, rows);
 }

@@ -27,8 +27,8 @@ pub(crate) struct World {
     pub(crate) chain: Mutex<Chain>,
     pub(crate) rows: Mutex<Rows>,
     pub(crate) deliveries: Mutex<Deliveries>,
-    /// When the store forgot something, if it did.
-    forgot: Mutex<Option<Instant>>,
+    /// Whether the store forgot something.
+    forgot: Mutex<Option<Forgot>>,
     /// Until when the store does not answer.
     store_stands_until: Mutex<Instant>,
     runs: AtomicU64,
@@ -57,6 +57,15 @@ pub(crate) struct Climate {
     pub(crate) per_payer: u64,
     pub(crate) wait_in_flight: Duration,
     pub(crate) resolve_within: Duration,
+}
+
+/// What the store forgot.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Forgot {
+    /// All it had.
+    Everything,
+    /// What it learned in the last seconds.
+    LastSeconds,
 }
 
 /// What may be expected of the store.
@@ -160,13 +169,15 @@ impl World {
     }
 
     /// The store forgets: from now on only the weaker promise holds.
-    pub(crate) fn forget(&self, rows: Rows) {
+    pub(crate) fn forget(&self, what: Forgot, rows: Rows) {
         *self.rows() = rows;
-        *self.forgot.lock().unwrap() = Some(Instant::now());
+        *self.forgot.lock().unwrap() = Some(what);
+        self.tell("store", || format!("forgets: {what:?}"));
+        self.count("stores that forgot");
     }
 
-    pub(crate) fn has_forgotten(&self) -> bool {
-        self.forgot.lock().unwrap().is_some()
+    pub(crate) fn forgot(&self) -> Option<Forgot> {
+        *self.forgot.lock().unwrap()
     }
 
     pub(crate) fn stop_store(&self, length: Duration) {
