@@ -45,7 +45,10 @@ fn fault(world: &World, key: &PaymentKey, is_last: bool) -> Option<&'static str>
         return None;
     }
     match (paid, order) {
-        (Some(_), None) => Some("paid, and not remembered"),
+        (Some((_, by)), None) => {
+            let refused = by == Sender::Stranger && world.climate.memory != Memory::Permanent;
+            (!refused).then_some("paid, and not remembered")
+        }
         (Some((settlement, by)), Some(order)) => {
             world.count("paid");
             if by == Sender::Stranger && world.climate.memory != Memory::Permanent && refused_as_used(order) {

@@ -84,7 +84,7 @@ impl Client {
             payer: Arc::clone(payer),
             request: Request::new(rng.chance(30), format!("/{path}/{number}")),
             deferred: timing == SettleTiming::Deferred,
-            sized: rng.chance(80),
+            sized: rng.chance(60),
             dialect: *rng.pick(&[Dialect::V1, Dialect::V2]),
             signed: Mutex::default(),
             strayed: AtomicBool::new(false),
@@ -114,7 +114,7 @@ impl Client {
         };
         while self.world.is_stormy() {
             let mut copies = Vec::new();
-            if rng.chance(25) {
+            if rng.chance(35) {
                 for _ in 0..rng.between(1, 3) {
                     copies.push(tokio::spawn(Arc::clone(&self).present_copy(signed.clone())));
                 }

@@ -20,9 +20,18 @@ pub(crate) struct Process {
     pub(crate) server: usize,
     dead: AtomicBool,
     gone: Notify,
-    /// After so many calls it dies; negative for never.
+    /// After so many calls the accident happens; negative for never.
     fuse: AtomicI64,
+    accident: Mutex<Accident>,
     stands_until: Mutex<Instant>,
+}
+
+/// What happens to a process in the middle of something.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Accident {
+    Death,
+    /// It stands still for so long: a paused machine, a long collection of garbage next door.
+    Standstill(Duration),
 }
 
 impl Process {
@@ -32,21 +41,19 @@ impl Process {
             dead: AtomicBool::new(false),
             gone: Notify::new(),
             fuse: AtomicI64::new(-1),
+            accident: Mutex::new(Accident::Death),
             stands_until: Mutex::new(Instant::now()),
         }
     }
 
-    /// It dies when its ports were called so many times more, each call counting for its beginning and its end.
-    pub(crate) fn light_fuse(&self, calls: u64) {
+    /// The accident happens when its ports were called so many times more, each call counting for its beginning and its end.
+    pub(crate) fn light_fuse(&self, calls: u64, accident: Accident) {
+        *self.accident.lock().unwrap() = accident;
         self.fuse.store(i64::try_from(calls).unwrap(), Ordering::Relaxed);
     }
 
     pub(crate) fn put_out_fuse(&self) {
         self.fuse.store(-1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn stand_still(&self, length: Duration) {
-        *self.stands_until.lock().unwrap() = Instant::now() + length;
     }
 
     pub(crate) fn die(&self) {
@@ -69,10 +76,16 @@ impl Process {
     /// On the way from or to a port: what is dead gets no further.
     pub(crate) async fn pass(&self) {
         let fuse = self.fuse.load(Ordering::Relaxed);
-        if fuse == 0 {
-            self.die();
-        } else if fuse > 0 {
+        if fuse >= 0 {
             self.fuse.store(fuse - 1, Ordering::Relaxed);
+        }
+        if fuse == 0 {
+            match *self.accident.lock().unwrap() {
+                Accident::Death => self.die(),
+                Accident::Standstill(length) => {
+                    *self.stands_until.lock().unwrap() = Instant::now() + length;
+                }
+            }
         }
         let until = *self.stands_until.lock().unwrap();
         if until > Instant::now() {

@@ -7,6 +7,7 @@ use tokio::time::sleep;
 
 use crate::{
     client::Client,
+    process::Accident,
     server::Server,
     store::Rows,
     world::{Forgot, Memory, World},
@@ -16,26 +17,27 @@ use crate::{
 pub(crate) async fn blow(world: Arc<World>, servers: Arc<[Server]>, clients: Vec<Arc<Client>>) {
     let rng = &world.rng;
     for _ in 0..world.climate.accidents {
-        sleep(rng.seconds(2, 60)).await;
+        sleep(rng.seconds(1, 40)).await;
         if !world.is_stormy() {
             return;
         }
         let server = rng.pick(&servers);
         match rng.between(0, 9) {
-            0..4 => {
+            0..3 => {
                 // At some call of a port, and then it stays away for a while.
-                server.life().process.light_fuse(rng.between(0, 30));
+                server.life().process.light_fuse(rng.between(0, 30), Accident::Death);
                 sleep(rng.seconds(0, 40)).await;
                 server.restart();
                 world.count("crashes");
             }
-            4 => {
+            3 => {
                 server.stop(rng.seconds(0, 30)).await;
                 server.restart();
                 world.count("stops");
             }
-            5 | 6 => {
-                server.life().process.stand_still(rng.seconds(1, 60));
+            4..7 => {
+                let length = Duration::from_secs(rng.between(1, 70));
+                server.life().process.light_fuse(rng.between(0, 30), Accident::Standstill(length));
                 world.count("freezes");
             }
             7 => {

@@ -52,7 +52,7 @@ pub(crate) struct Climate {
     pub(crate) facilitator_faults: u64,
     /// Whether a facilitator repeats the receipt of what it settled before.
     pub(crate) repeats: bool,
-    /// How many servers' lives end badly.
+    /// How many things happen at large.
     pub(crate) accidents: u64,
     pub(crate) per_payer: u64,
     pub(crate) wait_in_flight: Duration,
@@ -91,7 +91,7 @@ impl Climate {
             facilitator_faults: *rng.pick(&[0, 15, 50]),
             // A receipt told twice hides from a store that forgets that it was told before.
             repeats: memory != Memory::Forgetful && rng.chance(50),
-            accidents: *rng.pick(&[0, 1, 2, 4]),
+            accidents: *rng.pick(&[0, 1, 3, 6]),
             per_payer: rng.between(1, 3),
             wait_in_flight: rng.seconds(0, 8),
             resolve_within: rng.seconds(0, 30),
