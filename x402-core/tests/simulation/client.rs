@@ -311,8 +311,7 @@ impl Client {
         }
         if is_challenge(reply) && world.forgot().is_none() {
             let now = world.now();
-            let is_over =
-                world.rows().orders.get(key).is_some_and(|row| now >= row.order.valid_before);
+            let is_over = world.rows().orders.get(key).is_some_and(|row| now >= row.order.valid_before);
             let mut chain = world.chain();
             let note = chain.note(key);
             // A copy may have got further than this one knew, unless it had begun before.

@@ -63,7 +63,8 @@ impl Facilitator for Remote {
             } else {
                 honest_verify(world, payment).map_err(VerifyError::Rejected)
             };
-            world.tell(self.who(), || format!("verify {} -> {verified:?}", short(&payment.authorization.key)));
+            world
+                .tell(self.who(), || format!("verify {} -> {verified:?}", short(&payment.authorization.key)));
             self.process.pass().await;
             verified
         })

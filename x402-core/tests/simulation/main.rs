@@ -16,8 +16,8 @@ mod process;
 mod request;
 mod rng;
 mod server;
-mod storm;
 mod store;
+mod storm;
 mod world;
 
 use std::{
@@ -42,7 +42,7 @@ use self::{
 /// Other seeds by hand: `SIMULATE=17..18`, with their traces if `SIMULATE_TRACE` is set.
 #[test]
 fn money_moves_once_and_what_it_bought_arrives_once() {
-    let seeds = by_hand("SIMULATE").map_or(0..500, |seeds| range(&seeds));
+    let seeds = by_hand("SIMULATE").map_or(0..200, |seeds| range(&seeds));
     let traced = by_hand("SIMULATE_TRACE").is_some();
     let next = AtomicU64::new(seeds.start);
     let failed = Mutex::new(Vec::new());
@@ -150,6 +150,6 @@ fn range(seeds: &str) -> Range<u64> {
 /// For how long payers begin to buy, and things go wrong.
 const STORM: Duration = Duration::from_secs(120);
 /// Authorizations end, leases lapse, workers find what was left.
-const QUIET: Duration = Duration::from_secs(150);
+const QUIET: Duration = Duration::from_secs(120);
 /// Seeds that fail until the rest is left out.
 const MOST_FAILURES: usize = 5;

@@ -1,6 +1,10 @@
 //! The shared store: rows behind a network that loses questions and answers.
 
-use std::{collections::{BTreeMap, BTreeSet}, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::time::{Instant, sleep, sleep_until};
 use x402_core::{
@@ -199,7 +203,9 @@ impl StoreLine {
         if fault != Fault::None {
             sleep(world.rng.seconds(0, 5)).await;
         }
-        sleep(self.trip()).await;
+        if world.is_stormy() {
+            sleep(self.trip()).await;
+        }
         self.process.pass().await;
         answer
     }
@@ -218,10 +224,12 @@ impl OrderStore for StoreLine {
         now: UnixSeconds,
     ) -> BoxFuture<'a, Result<Opened, StoreError>> {
         let asked = request.clone();
-        Box::pin(self.step(
-            move || format!("open {}", short(&request.key)),
-            move |rows| Ok(rows.open(&asked, now)),
-        ))
+        Box::pin(
+            self.step(
+                move || format!("open {}", short(&request.key)),
+                move |rows| Ok(rows.open(&asked, now)),
+            ),
+        )
     }
 
     fn advance<'a>(
