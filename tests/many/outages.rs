@@ -87,6 +87,29 @@ fn a_postgres_that_is_killed_loses_nothing() {
     report.tell("postgres killed, restarted").keeps_the_promises().loses_nothing();
 }
 
+/// Money first: what was settled when the store went away is found, and delivered.
+#[test]
+fn a_redis_that_is_killed_loses_nothing_that_was_settled_before_the_handler() {
+    let redis = Redis::start().unwrap();
+    let fleet = settling("before", &redis.url());
+    let report = storm(&fleet, || Outage::of(&fleet, || redis.kill().unwrap(), || redis.restart().unwrap()));
+    report.tell("redis killed, settling before the handler").keeps_the_promises().loses_nothing();
+}
+
+/// Response first: what was delivered is settled later, by whoever is there.
+#[test]
+fn a_postgres_that_is_killed_loses_nothing_that_is_settled_after_the_response() {
+    let postgres = Postgres::start().unwrap();
+    let fleet = settling("deferred", &postgres.database().unwrap());
+    let report =
+        storm(&fleet, || Outage::of(&fleet, || postgres.kill().unwrap(), || postgres.restart().unwrap()));
+    report.tell("postgres killed, settling after the response").keeps_the_promises().loses_nothing();
+}
+
+fn settling(when: &str, store: &str) -> Fleet {
+    Fleet::open_with(&TWO, store, |environment| environment.set("SETTLE", when))
+}
+
 /// Where a cluster keeps a payer's orders.
 fn shard(payer: &str) -> String {
     let bytes: Vec<_> = (2..payer.len())

@@ -19,18 +19,19 @@ use crate::stage::alone;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outage {
     /// From here on nothing can be sold.
-    pub(crate) from: Instant,
-    /// From here on it can be sold again.
-    pub(crate) to: Instant,
+    from: Instant,
+    /// From here on the store is on its way back.
+    to: Instant,
+    /// From here on it works again.
+    back: Instant,
     /// How long the servers took after that to say that they are ready.
     ready_after: Duration,
 }
 
 impl Outage {
-    /// Takes the store away, looks whether the servers notice, and gives it back. Whether the store is `gone` meanwhile
-    /// or answers before `back` returns: what counts is when these calls return.
-    pub(crate) fn of(fleet: &Fleet, gone: impl FnOnce(), back: impl FnOnce()) -> Self {
-        gone();
+    /// Takes the store away, looks whether the servers notice, and gives it back.
+    pub(crate) fn of(fleet: &Fleet, take: impl FnOnce(), give_back: impl FnOnce()) -> Self {
+        take();
         let from = Instant::now();
         for server in &fleet.servers {
             let told = server.send(&Request::get("/ready"));
@@ -39,22 +40,22 @@ impl Outage {
         }
         thread::sleep(LENGTH.saturating_sub(from.elapsed()));
         let to = Instant::now();
-        back();
-        let back_at = Instant::now();
+        give_back();
+        let back = Instant::now();
         for server in &fleet.servers {
             while server.send(&Request::get("/ready")).status != 200 {
-                assert!(back_at.elapsed() < RECOVERY, "not ready again: {}", server.stderr());
+                assert!(back.elapsed() < RECOVERY, "not ready again: {}", server.stderr());
                 thread::sleep(Duration::from_millis(20));
             }
         }
-        Self { from, to, ready_after: back_at.elapsed() }
+        Self { from, to, back, ready_after: back.elapsed() }
     }
 
     /// Something that takes no time.
     pub(crate) fn none(what: impl FnOnce()) -> Self {
         what();
         let now = Instant::now();
-        Self { from: now, to: now, ready_after: Duration::ZERO }
+        Self { from: now, to: now, back: now, ready_after: Duration::ZERO }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     fmt::Write as _,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -85,9 +86,7 @@ impl Report {
             let told = told(purchase.request.send(fleet.servers[at % fleet.servers.len()].address()));
             purchase.presentations.push(Presentation { begun, took: begun.elapsed(), told });
         }
-        let used = fleet.chain.used_nonces(fleet.payer.address()).expect("the chain tells");
-        let charged: HashSet<_> = used.iter().map(|nonce| nonce.to_lowercase()).collect();
-        assert_eq!(charged.len(), used.len(), "an authorization was used twice");
+        let charged = charged(fleet, &purchases);
         let books = fleet.books();
         assert_eq!(books.transfers, charged.len(), "each one is a transfer");
         Self { outage, purchases, charged, runs: books.runs.values().sum() }
@@ -126,8 +125,8 @@ impl Report {
     pub(crate) fn tell(&self, what: &str) -> &Self {
         let mut lines: BTreeMap<String, [usize; 3]> = BTreeMap::new();
         for presentation in self.purchases.iter().flat_map(|purchase| &purchase.presentations) {
-            let Outage { from, to, .. } = self.outage;
-            let phase = usize::from(presentation.begun >= from) + usize::from(presentation.begun >= to);
+            let Outage { from, back, .. } = self.outage;
+            let phase = usize::from(presentation.begun >= from) + usize::from(presentation.begun >= back);
             lines.entry(presentation.told.line()).or_default()[phase] += 1;
         }
         let mut text = format!("\n{what}\n  {:<32} {:>7} {:>7} {:>7}\n", "told", "before", "gone", "after");
@@ -140,7 +139,7 @@ impl Report {
             text,
             "  gone for {:.1?}: slowest answer after {slowest:.0?}; ready again after {:.0?}, sold again after {:.0?}\n  \
              {} payments: {} charged, {delivered} delivered; {} runs",
-            self.outage.to - self.outage.from,
+            self.outage.back - self.outage.from,
             self.outage.ready_after,
             self.sold_again_after(),
             self.purchases.len(),
@@ -163,12 +162,30 @@ impl Report {
         let all = self.purchases.iter().flat_map(|purchase| &purchase.presentations);
         let served = all.filter(|presentation| matches!(presentation.told, Told::Served { .. }));
         let ends = served.map(|presentation| presentation.begun + presentation.took);
-        let first = ends.filter(|end| *end >= self.outage.to).min().expect("something is sold again");
-        first - self.outage.to
+        let first = ends.filter(|end| *end >= self.outage.back).min().expect("something is sold again");
+        first - self.outage.back
     }
 
     fn is_charged(&self, purchase: &Purchase) -> bool {
         self.charged.contains(&purchase.nonce.to_lowercase())
+    }
+}
+
+/// Looks at the chain until everything is paid that was delivered: where settlement is deferred, whatever lost its holder
+/// is settled when its lease has run out.
+fn charged(fleet: &Fleet, purchases: &[Purchase]) -> HashSet<String> {
+    let began = Instant::now();
+    loop {
+        let used = fleet.chain.used_nonces(fleet.payer.address()).expect("the chain tells");
+        let charged: HashSet<_> = used.iter().map(|nonce| nonce.to_lowercase()).collect();
+        assert_eq!(charged.len(), used.len(), "an authorization was used twice");
+        let is_paid = |purchase: &Purchase| {
+            purchase.tokens().is_empty() || charged.contains(&purchase.nonce.to_lowercase())
+        };
+        if purchases.iter().all(is_paid) || began.elapsed() > TO_SETTLE {
+            return charged;
+        }
+        thread::sleep(Duration::from_millis(200));
     }
 }
 
@@ -188,3 +205,5 @@ impl Purchase {
 }
 
 const AT_ONCE: Duration = Duration::from_secs(1);
+/// Longer than a lease.
+const TO_SETTLE: Duration = Duration::from_secs(60);
