@@ -4,7 +4,7 @@ use clap::ValueEnum;
 
 use super::{Done, Failure, Tally, features, fuzz, sizes, tally::tallied};
 use crate::{
-    job,
+    job, simulate,
     workspace::{Metadata, cargo},
 };
 
@@ -37,6 +37,8 @@ pub(super) enum Step {
     Package,
     /// Allocations and times within their budgets, in an optimised build
     Budgets,
+    /// Ten thousand seeds of the simulation, in an optimised build
+    Simulate,
     /// Ten seconds of each fuzz target
     Fuzz,
 }
@@ -61,6 +63,7 @@ impl Step {
             Self::Sizes => sizes::check(),
             Self::Package => package(),
             Self::Budgets => tallied(&mut cargo(BUDGETS)).map(Done::Passed),
+            Self::Simulate => tallied(&mut simulate::gate()).map(Done::Passed),
             Self::Fuzz => fuzz::run(),
         }
     }
