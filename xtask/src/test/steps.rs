@@ -25,6 +25,8 @@ pub(super) enum Step {
     Scenarios,
     /// Real sockets and a real chain
     E2e,
+    /// Several instances over one store, which fails meanwhile
+    Many,
     /// The stock clients pay us
     Interop,
     /// Each feature compiles alone
@@ -51,6 +53,7 @@ impl Step {
             Self::Docs => quiet(cargo(DOCS).env("RUSTDOCFLAGS", "-D warnings")),
             Self::Scenarios => tests(&end_to_end("scenarios")),
             Self::E2e => tests(&end_to_end("e2e")),
+            Self::Many => tests(&end_to_end("many")),
             Self::Interop => {
                 let clients = devchain::interop_dir()?;
                 job::run(Command::new("node").arg("--test").current_dir(clients))?;
@@ -70,7 +73,7 @@ impl Step {
     /// Whether its tests need Redis and PostgreSQL.
     #[cfg(unix)]
     pub(super) const fn starts_services(self) -> bool {
-        matches!(self, Self::Unit | Self::Scenarios | Self::E2e | Self::Interop | Self::Budgets)
+        matches!(self, Self::Unit | Self::Scenarios | Self::E2e | Self::Many | Self::Interop | Self::Budgets)
     }
 }
 
