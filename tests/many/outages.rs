@@ -13,9 +13,7 @@ use crate::{
 fn a_redis_that_is_killed_and_reads_its_file_again_loses_nothing() {
     let redis = Redis::start().unwrap();
     let fleet = Fleet::open(&TWO, &redis.url());
-    let report = storm(&fleet, || {
-        Outage::of(&fleet, || redis.kill().unwrap(), || redis.restart().unwrap())
-    });
+    let report = storm(&fleet, || Outage::of(&fleet, || redis.kill().unwrap(), || redis.restart().unwrap()));
     report.tell("redis killed, restarted with its file").keeps_the_promises().loses_nothing();
 }
 
@@ -23,9 +21,7 @@ fn a_redis_that_is_killed_and_reads_its_file_again_loses_nothing() {
 fn a_redis_that_hangs_loses_nothing() {
     let redis = Redis::start().unwrap();
     let fleet = Fleet::open(&TWO, &redis.url());
-    let report = storm(&fleet, || {
-        Outage::of(&fleet, || redis.pause().unwrap(), || redis.resume().unwrap())
-    });
+    let report = storm(&fleet, || Outage::of(&fleet, || redis.pause().unwrap(), || redis.resume().unwrap()));
     report.tell("redis hanging").keeps_the_promises().loses_nothing();
 }
 
@@ -33,9 +29,7 @@ fn a_redis_that_hangs_loses_nothing() {
 fn a_redis_that_is_restarted_without_its_data_delivers_nothing_twice() {
     let redis = Redis::options().append_only(false).start().unwrap();
     let fleet = Fleet::open(&TWO, &redis.url());
-    let report = storm(&fleet, || {
-        Outage::of(&fleet, || redis.stop().unwrap(), || redis.restart().unwrap())
-    });
+    let report = storm(&fleet, || Outage::of(&fleet, || redis.stop().unwrap(), || redis.restart().unwrap()));
     report.tell("redis stopped, restarted without data").keeps_the_promises();
 }
 
@@ -61,9 +55,8 @@ fn a_cluster_whose_master_dies_delivers_nothing_twice() {
     let cluster = RedisCluster::start_with_replicas().unwrap();
     let fleet = Fleet::open(&TWO, &cluster.urls().join(","));
     let master = cluster.master_of(&shard(fleet.payer.address())).unwrap();
-    let report = storm(&fleet, || {
-        Outage::of(&fleet, || master.kill().unwrap(), || cluster.wait_until_ok().unwrap())
-    });
+    let report =
+        storm(&fleet, || Outage::of(&fleet, || master.kill().unwrap(), || cluster.wait_until_ok().unwrap()));
     report.tell("cluster, a master killed").keeps_the_promises();
 }
 
@@ -71,9 +64,8 @@ fn a_cluster_whose_master_dies_delivers_nothing_twice() {
 fn a_postgres_that_is_restarted_loses_nothing() {
     let postgres = Postgres::start().unwrap();
     let fleet = Fleet::open(&TWO, &postgres.database().unwrap());
-    let report = storm(&fleet, || {
-        Outage::of(&fleet, || postgres.stop().unwrap(), || postgres.restart().unwrap())
-    });
+    let report =
+        storm(&fleet, || Outage::of(&fleet, || postgres.stop().unwrap(), || postgres.restart().unwrap()));
     report.tell("postgres stopped (fast), restarted").keeps_the_promises().loses_nothing();
 }
 
@@ -81,9 +73,8 @@ fn a_postgres_that_is_restarted_loses_nothing() {
 fn a_postgres_that_is_killed_loses_nothing() {
     let postgres = Postgres::start().unwrap();
     let fleet = Fleet::open(&TWO, &postgres.database().unwrap());
-    let report = storm(&fleet, || {
-        Outage::of(&fleet, || postgres.kill().unwrap(), || postgres.restart().unwrap())
-    });
+    let report =
+        storm(&fleet, || Outage::of(&fleet, || postgres.kill().unwrap(), || postgres.restart().unwrap()));
     report.tell("postgres killed, restarted").keeps_the_promises().loses_nothing();
 }
 

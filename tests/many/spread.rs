@@ -25,7 +25,9 @@ fn a_retry_at_another_instance_gets_the_response_and_its_receipt() {
         assert_eq!(books.runs.values().sum::<u64>(), SALES as u64, "{store}");
         assert_eq!((books.transfers, books.income), (SALES, 1000 * SALES as u128), "{store}");
         assert_eq!(fleet.deliveries().len(), SALES, "{store}");
-        say(&format!("{store}, 2 instances: {SALES} payments sold once, and all of them replayed by the other\n"));
+        say(&format!(
+            "{store}, 2 instances: {SALES} payments sold once, and all of them replayed by the other\n"
+        ));
     }
 }
 

@@ -40,8 +40,11 @@ impl<'a> Customer<'a> {
             let servers = self.fleet.servers.len();
             let at = (first + attempt) % servers;
             // Every third customer is impatient and asks everybody at once.
-            let copies: Vec<_> =
-                if number % 3 == 0 { (0..servers).map(|more| (at + more) % servers).collect() } else { vec![at] };
+            let copies: Vec<_> = if number % 3 == 0 {
+                (0..servers).map(|more| (at + more) % servers).collect()
+            } else {
+                vec![at]
+            };
             let told = self.present(&purchase.request, &copies);
             purchase.presentations.extend(told);
             let asked_for = copies.len();

@@ -74,7 +74,8 @@ pub(crate) fn storm(fleet: &Fleet, strike: impl FnOnce() -> Outage) -> Report {
         thread::sleep(CALM);
         closing.store(true, Ordering::Relaxed);
         drop(alone); // whoever still waits for a lease to run out loads nothing
-        let purchases = customers.into_iter().flat_map(|customer| customer.join().expect("they do not panic"));
+        let purchases =
+            customers.into_iter().flat_map(|customer| customer.join().expect("they do not panic"));
         (outage, purchases.collect::<Vec<Purchase>>())
     });
     Report::new(fleet, outage, purchases)

@@ -30,10 +30,7 @@ pub(super) struct Presentation {
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Told {
     /// 200, with the response of the run of this token.
-    Served {
-        token: String,
-        again: bool,
-    },
+    Served { token: String, again: bool },
     /// 409 with `Retry-After`.
     InFlight,
     /// 503 with `Retry-After` and without a challenge.
