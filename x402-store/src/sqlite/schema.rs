@@ -15,7 +15,8 @@ pub(super) enum Version {
 
 /// Reads whose file it is, at one moment: another process may be making its tables. Changes nothing.
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<Version> {
-    version_in(&connection.unchecked_transaction()?)
+    let moment = connection.unchecked_transaction()?;
+    version_in(&moment)
 }
 
 fn version_in(connection: &Connection) -> rusqlite::Result<Version> {
