@@ -6,8 +6,9 @@ use x402_core::{
     Engine, EngineBuilder, SettleTiming, error::ConfigError, facilitator::HttpFacilitator, quote::QuoteKey,
 };
 use x402_evm::{EvmFacilitator, ExactEvm, GasKey};
+use x402_store::StoreUrl;
 
-use crate::{routes, store};
+use crate::routes;
 
 /// What the environment says.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ pub(crate) struct Config {
     settler: Settler,
     settle: SettleTiming,
     quote_key: Option<QuoteKey>,
-    store_url: String,
+    store: StoreUrl,
 }
 
 /// Through which adapter requests come.
@@ -73,7 +74,9 @@ impl Config {
                 .map(|text| QuoteKey::from_hex(&text))
                 .transpose()
                 .map_err(|error| Mistake::new("QUOTE_KEY", error))?,
-            store_url: read("STORE_URL")?.unwrap_or_else(|| "memory:".to_owned()),
+            store: read("STORE_URL")?
+                .map_or_else(|| "memory:".parse(), |url| url.parse())
+                .map_err(|error| Mistake::new("STORE_URL", error))?,
         })
     }
 
@@ -81,8 +84,7 @@ impl Config {
     pub(crate) async fn engine(self, url: &str) -> Result<Engine, Mistake> {
         let prices = routes::prices(self.origin.as_deref().unwrap_or(url), &self.pay_to)
             .map_err(|error| Mistake::new("ORIGIN or PAY_TO", error))?;
-        let store =
-            store::connect(&self.store_url).await.map_err(|error| Mistake::new("STORE_URL", error))?;
+        let store = self.store.connect().await.map_err(|error| Mistake::new("STORE_URL", error))?;
         if store.is_shared() && self.quote_key.is_none() {
             return Err(Mistake::new("QUOTE_KEY", "is missing: instances that share a store share a key"));
         }

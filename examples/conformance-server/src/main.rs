@@ -41,7 +41,6 @@ mod delivery;
 mod handlers;
 mod routes;
 mod shutdown;
-mod store;
 mod tower;
 
 use std::{
