@@ -18,8 +18,14 @@ pub(crate) fn conformance_server() -> &'static Path {
 }
 
 static SERVER: LazyLock<PathBuf> = LazyLock::new(|| {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // What cargo tells tests about their package would be told to build scripts too, and what they build be built anew.
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(|name| OF_OUR_PACKAGE.iter().any(|of_ours| name.starts_with(of_ours))) {
+            cargo.env_remove(name);
+        }
+    }
+    let output = cargo
         .args(["build", "--package", PACKAGE, "--message-format", "json-render-diagnostics"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stdin(Stdio::null())
@@ -36,4 +42,5 @@ static SERVER: LazyLock<PathBuf> = LazyLock::new(|| {
         .expect("cargo tells where the executable is")
 });
 
+const OF_OUR_PACKAGE: [&str; 2] = ["CARGO_MANIFEST_", "CARGO_PKG_"];
 const PACKAGE: &str = "conformance-server";

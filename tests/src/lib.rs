@@ -5,6 +5,7 @@
 
 mod binary;
 mod facilitator;
+mod fleet;
 mod http;
 mod listener;
 mod payer;
@@ -15,6 +16,7 @@ pub mod spelling;
 
 pub use self::{
     facilitator::{Answer, ScriptedFacilitator},
+    fleet::{Answered, Fleet},
     http::{Connection, Request, Response},
     payer::{Challenge, Payer, Payment, Window, now},
     proxy::{Cut, Line},

@@ -20,6 +20,12 @@ pub(crate) fn root() -> &'static Path {
 pub(crate) fn cargo<I: IntoIterator<Item: AsRef<OsStr>>>(arguments: I) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(root());
+    // What cargo tells us about our package would be told to build scripts too, and what they build be built anew.
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(|name| OF_OUR_PACKAGE.iter().any(|of_ours| name.starts_with(of_ours))) {
+            command.env_remove(name);
+        }
+    }
     // Of 8 GB that a gate wrote, 4.5 were for incremental builds, and there nothing is built again.
     if env::var_os("CI").is_some() && env::var_os(INCREMENTAL).is_none() {
         command.env(INCREMENTAL, "0");
@@ -61,4 +67,5 @@ impl Metadata {
     }
 }
 
+const OF_OUR_PACKAGE: [&str; 2] = ["CARGO_MANIFEST_", "CARGO_PKG_"];
 const INCREMENTAL: &str = "CARGO_INCREMENTAL";

@@ -15,9 +15,9 @@ use x402_core::Engine;
 use crate::{
     BoxError,
     answer::Answer,
-    handlers::{Call, Handlers},
-    routes::Route,
-    shutdown,
+    handlers::{Call, Handlers, readiness},
+    routes::{READY, Route},
+    shutdown::Shutdown,
 };
 
 /// Serves until the process is asked to end.
@@ -25,18 +25,23 @@ pub(crate) async fn serve(
     engine: Engine,
     handlers: Arc<Handlers>,
     listener: TcpListener,
+    ending: Shutdown,
 ) -> Result<(), BoxError> {
-    let paywall = Paywall::from(engine);
     let handlers = Data::from(handlers);
     let server = HttpServer::new(move || {
-        let app = App::new().wrap(paywall.clone()).app_data(Data::clone(&handlers));
-        Route::ALL.into_iter().fold(app, |app, route| app.service(resource(route)))
+        let sold = web::scope("").wrap(Paywall::from(engine.clone()));
+        let sold = Route::ALL.into_iter().fold(sold, |sold, route| sold.service(resource(route)));
+        App::new()
+            .app_data(Data::clone(&handlers))
+            .app_data(Data::new(engine.clone()))
+            .route(READY, web::get().to(ready))
+            .service(sold)
     });
     let server =
         server.workers(WORKERS).shutdown_timeout(GRACE_SECONDS).disable_signals().listen(listener)?.run();
     let handle = server.handle();
     tokio::spawn(async move {
-        shutdown().await;
+        ending.drained().await;
         handle.stop(true).await;
     });
     server.await?;
@@ -65,6 +70,10 @@ fn resource(route: Route) -> Resource {
     web::resource(path).route(web::route().guard(served).to(handler))
 }
 
+async fn ready(engine: Data<Engine>) -> HttpResponse<BoxBody> {
+    response(readiness(&engine).await)
+}
+
 fn response(answer: Answer) -> HttpResponse<BoxBody> {
     let status = StatusCode::from_u16(answer.status).expect("handlers send valid statuses");
     let mut response = HttpResponse::build(status);
@@ -75,4 +84,4 @@ fn response(answer: Answer) -> HttpResponse<BoxBody> {
 }
 
 const WORKERS: usize = 2;
-const GRACE_SECONDS: u64 = 30;
+const GRACE_SECONDS: u64 = 3;

@@ -18,9 +18,10 @@ use x402_core::Engine;
 
 use crate::{
     BoxError,
-    handlers::{Call, Handlers},
-    routes::Route,
-    shutdown,
+    answer::Answer,
+    handlers::{Call, Handlers, readiness},
+    routes::{READY, Route},
+    shutdown::Shutdown,
 };
 
 /// Serves until the process is asked to end.
@@ -28,17 +29,22 @@ pub(crate) async fn serve(
     engine: Engine,
     handlers: Arc<Handlers>,
     listener: TcpListener,
+    ending: Shutdown,
 ) -> Result<(), BoxError> {
     let app = app(engine, handlers).into_make_service_with_connect_info::<SocketAddr>();
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    axum::serve(listener, app).with_graceful_shutdown(shutdown()).await?;
+    axum::serve(listener, app).with_graceful_shutdown(ending.drained()).await?;
     Ok(())
 }
 
 fn app(engine: Engine, handlers: Arc<Handlers>) -> Router {
     let routes =
         Route::ALL.into_iter().fold(Router::new(), |router, route| router.route(route.path(), method(route)));
-    routes.layer(Paywall::from(engine)).with_state(handlers)
+    let ready = get({
+        let engine = engine.clone();
+        async move || respond(readiness(&engine).await)
+    });
+    routes.layer(Paywall::from(engine)).route(READY, ready).with_state(handlers)
 }
 
 fn method(route: Route) -> MethodRouter<Arc<Handlers>> {
@@ -56,8 +62,12 @@ fn method(route: Route) -> MethodRouter<Arc<Handlers>> {
             body,
             paid: paid.map(|paid| paid.0),
         };
-        let response: axum::http::Response<_> = handlers.handle(call).await.into();
-        response.map(Body::new)
+        respond(handlers.handle(call).await)
     };
     if route.serves("GET") { get(handler) } else { post(handler) }
+}
+
+fn respond(answer: Answer) -> Response {
+    let response: axum::http::Response<_> = answer.into();
+    response.map(Body::new)
 }

@@ -7,7 +7,7 @@ use x402_core::{
 };
 use x402_evm::{EvmFacilitator, ExactEvm, GasKey};
 
-use crate::routes;
+use crate::{routes, store};
 
 /// What the environment says.
 #[derive(Debug)]
@@ -20,6 +20,7 @@ pub(crate) struct Config {
     settler: Settler,
     settle: SettleTiming,
     quote_key: Option<QuoteKey>,
+    store_url: String,
 }
 
 /// Through which adapter requests come.
@@ -62,14 +63,17 @@ impl Config {
             settle: match read("SETTLE")?.as_deref() {
                 None | Some("after") => SettleTiming::AfterHandler,
                 Some("before") => SettleTiming::BeforeHandler,
+                Some("deferred") => SettleTiming::Deferred,
                 Some(other) => {
-                    return Err(Mistake::new("SETTLE", format!("is {other:?}, wanted after or before")));
+                    let problem = format!("is {other:?}, wanted after, before or deferred");
+                    return Err(Mistake::new("SETTLE", problem));
                 }
             },
             quote_key: read("QUOTE_KEY")?
                 .map(|text| QuoteKey::from_hex(&text))
                 .transpose()
                 .map_err(|error| Mistake::new("QUOTE_KEY", error))?,
+            store_url: read("STORE_URL")?.unwrap_or_else(|| "memory:".to_owned()),
         })
     }
 
@@ -77,7 +81,12 @@ impl Config {
     pub(crate) async fn engine(self, url: &str) -> Result<Engine, Mistake> {
         let prices = routes::prices(self.origin.as_deref().unwrap_or(url), &self.pay_to)
             .map_err(|error| Mistake::new("ORIGIN or PAY_TO", error))?;
-        let mut builder = Engine::builder(prices).settle(self.settle);
+        let store =
+            store::connect(&self.store_url).await.map_err(|error| Mistake::new("STORE_URL", error))?;
+        if store.is_shared() && self.quote_key.is_none() {
+            return Err(Mistake::new("QUOTE_KEY", "is missing: instances that share a store share a key"));
+        }
+        let mut builder = Engine::builder(prices).settle(self.settle).store(store);
         if let Some(key) = self.quote_key {
             builder = builder.quote_key(key);
         }

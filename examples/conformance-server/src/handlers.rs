@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
-use x402_core::PaidContext;
+use x402_core::{Engine, PaidContext};
 
 use crate::{
     answer::{Answer, Chunks},
@@ -69,6 +69,14 @@ impl Handlers {
         let runs: Map<_, _> =
             Route::ALL.into_iter().map(|route| (route.name().to_owned(), count(route))).collect();
         Answer::typed(200, "application/json", Value::from(runs).to_string())
+    }
+}
+
+/// What `/ready` answers: the one route outside of the paywall.
+pub(crate) async fn readiness(engine: &Engine) -> Answer {
+    match engine.ready().await {
+        Ok(()) => Answer::text(200, "ready"),
+        Err(why) => Answer::text(503, why.to_string()),
     }
 }
 

@@ -8,13 +8,30 @@
 //! | `PAY_TO` | who is paid on `eip155:84532` |
 //! | `RPC_URL`, `SIGNER_KEY` | settle on this node, with gas from this key |
 //! | `FACILITATOR_URL` | or settle through this facilitator |
-//! | `SETTLE` | `after` (default) or `before` the handler |
-//! | `QUOTE_KEY` | what seals quotes, in hexadecimal; default: random |
+//! | `SETTLE` | `after` (default) or `before` the handler, or `deferred`: after the response |
+//! | `STORE_URL` | where orders are kept; default: `memory:` |
+//! | `QUOTE_KEY` | what seals quotes, in hexadecimal; default: random, and required with a store that instances share |
 //! | `DELIVERY_LOG` | a file: each paid handler appends `route, payment key, random token` and syncs it before it answers |
 //! | `RUST_LOG` | what to log to the standard error |
 //!
-//! Paid handlers send their token as `Delivery-Token`. `GET /stats` counts the runs of all handlers. Once the server is
-//! ready it prints `listening on http://127.0.0.1:PORT`; it ends on Ctrl-C and on SIGTERM when all responses are sent.
+//! Paid handlers send their token as `Delivery-Token`. `GET /stats` counts the runs of all handlers. `GET /ready`, which no
+//! paywall sees, answers 200, or 503 with what is not ready and why. Once the server is ready it prints
+//! `listening on http://127.0.0.1:PORT`. On Ctrl-C and on SIGTERM it takes no new payments, ends when what it began is done,
+//! and after [`DRAIN`] at the latest.
+//!
+//! # Several instances
+//!
+//! Copies that share a store share the work, and recover what one of them left behind:
+//!
+//! | `STORE_URL` | store |
+//! |---|---|
+//! | `memory:` | the memory of this process: nothing is shared |
+//! | `sqlite:FILE` | a file on this machine |
+//! | `redis://HOST:PORT` | a Redis; several of them after commas: nodes of a cluster |
+//! | `postgres://USER@HOST:PORT/DATABASE` | a `PostgreSQL` database |
+//!
+//! They need the same `ORIGIN` and `QUOTE_KEY`, or one would not know the quotes of another, and a `SIGNER_KEY` each: a gas
+//! account belongs to one process.
 
 mod actix;
 mod answer;
@@ -23,6 +40,8 @@ mod config;
 mod delivery;
 mod handlers;
 mod routes;
+mod shutdown;
+mod store;
 mod tower;
 
 use std::{
@@ -40,6 +59,7 @@ use crate::{
     config::{Config, Framework},
     delivery::DeliveryLog,
     handlers::Handlers,
+    shutdown::Shutdown,
 };
 
 type BoxError = Box<dyn Error + Send + Sync>;
@@ -70,9 +90,14 @@ async fn run() -> Result<(), BoxError> {
     let handlers = Arc::new(Handlers::new(log));
     let framework = config.framework;
     let engine = config.engine(&url).await?;
+    tokio::spawn(engine.worker());
     // The socket takes connections already: they wait until the server below accepts them.
     println!("listening on {url}");
-    serve(framework, engine, handlers, listener).await
+    let ending = Shutdown::on_signal(engine.clone());
+    tokio::select! {
+        served = serve(framework, engine, handlers, listener, ending.clone()) => served,
+        () = ending.overdue() => Err("connections were still open at the end".into()),
+    }
 }
 
 async fn serve(
@@ -80,26 +105,11 @@ async fn serve(
     engine: Engine,
     handlers: Arc<Handlers>,
     listener: TcpListener,
+    ending: Shutdown,
 ) -> Result<(), BoxError> {
     match framework {
-        Framework::Axum => axum::serve(engine, handlers, listener).await,
-        Framework::Tower => tower::serve(engine, handlers, listener).await,
-        Framework::Actix => actix::serve(engine, handlers, listener).await,
+        Framework::Axum => axum::serve(engine, handlers, listener, ending).await,
+        Framework::Tower => tower::serve(engine, handlers, listener, ending).await,
+        Framework::Actix => actix::serve(engine, handlers, listener, ending).await,
     }
-}
-
-/// Until somebody asks this process to end.
-async fn shutdown() {
-    let interrupted = async { tokio::signal::ctrl_c().await.expect("signals can be listened for") };
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminated = signal(SignalKind::terminate()).expect("signals can be listened for");
-        tokio::select! {
-            () = interrupted => {}
-            _ = terminated.recv() => {}
-        }
-    }
-    #[cfg(not(unix))]
-    interrupted.await;
 }

@@ -5,6 +5,9 @@ use x402_core::{
     price::{PaymentIdentifier, Price, PriceRule, Prices},
 };
 
+/// Tells whether the server can do its work; outside of the table, and of the paywall.
+pub(crate) const READY: &str = "/ready";
+
 /// A route, as its handler is chosen by it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Route {

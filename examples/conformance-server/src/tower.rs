@@ -3,7 +3,7 @@
 use std::{convert::Infallible, net::TcpListener, sync::Arc, time::Duration};
 
 use http::{Request, Response, header::CONTENT_TYPE};
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::{BodyExt as _, Either, Limited};
 use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
@@ -11,16 +11,16 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::net::TcpStream;
-use tower::{Layer as _, service_fn, util::MapRequestLayer};
+use tower::{Layer as _, ServiceExt as _, service_fn, util::MapRequestLayer};
 use x402_core::{Engine, PaidContext};
 use x402_tower::{Paywall, PeerAddr, RequestBody};
 
 use crate::{
     BoxError,
     answer::{Answer, AnswerBody},
-    handlers::{Call, Handlers},
-    routes::Route,
-    shutdown,
+    handlers::{Call, Handlers, readiness},
+    routes::{READY, Route},
+    shutdown::Shutdown,
 };
 
 /// Serves until the process is asked to end.
@@ -28,12 +28,13 @@ pub(crate) async fn serve(
     engine: Engine,
     handlers: Arc<Handlers>,
     listener: TcpListener,
+    ending: Shutdown,
 ) -> Result<(), BoxError> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let paywall = Paywall::from(engine).bind_bodies();
+    let paywall = Paywall::from(engine.clone()).bind_bodies();
     let routes = Arc::new(routes()?);
     let connections = GracefulShutdown::new();
-    let mut ended = std::pin::pin!(shutdown());
+    let mut ended = std::pin::pin!(ending.drained());
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -52,12 +53,23 @@ pub(crate) async fn serve(
             let (handlers, routes) = (Arc::clone(&handlers), Arc::clone(&routes));
             async move { Ok::<_, Infallible>(handle(&handlers, &routes, request).await) }
         });
+        let (sold, engine) = (paywall.layer(handler), engine.clone());
+        let service = service_fn(move |request: Request<_>| {
+            let (sold, engine) = (sold.clone(), engine.clone());
+            async move {
+                if request.uri().path() == READY {
+                    let ready: Response<AnswerBody> = readiness(&engine).await.into();
+                    return Ok(ready.map(Either::Left));
+                }
+                sold.oneshot(request).await.map(|response| response.map(Either::Right))
+            }
+        });
         let tell_peer = MapRequestLayer::new(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(PeerAddr(peer));
             // A body that was read for its payment goes on as bytes.
             request.map(RequestBody::new)
         });
-        let service = TowerToHyperService::new(tell_peer.layer(paywall.layer(handler)));
+        let service = TowerToHyperService::new(tell_peer.layer(service));
         let builder = auto::Builder::new(TokioExecutor::new());
         let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
         let connection = connections.watch(connection);

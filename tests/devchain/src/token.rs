@@ -62,7 +62,7 @@ impl DevChain {
     /// When the node refuses.
     pub fn transfers_to(&self, to: &str) -> Result<usize, DevChainError> {
         let mint = topic(ZERO);
-        let logs = self.transfer_logs(json!([TRANSFER, null, topic(to)]))?;
+        let logs = self.token_logs(json!([TRANSFER, null, topic(to)]))?;
         Ok(logs.iter().filter(|log| log["topics"][1] != mint.as_str()).count())
     }
 
@@ -72,10 +72,21 @@ impl DevChain {
     ///
     /// When the node refuses.
     pub fn transfer_count(&self, from: &str, to: &str) -> Result<usize, DevChainError> {
-        Ok(self.transfer_logs(json!([TRANSFER, topic(from), topic(to)]))?.len())
+        Ok(self.token_logs(json!([TRANSFER, topic(from), topic(to)]))?.len())
     }
 
-    fn transfer_logs(&self, topics: Value) -> Result<Vec<Value>, DevChainError> {
+    /// The nonces of all authorizations of an address that were used since the first block, each as `0x` and 64 hex
+    /// digits, in the order of their use.
+    ///
+    /// # Errors
+    ///
+    /// When the node refuses.
+    pub fn used_nonces(&self, of: &str) -> Result<Vec<String>, DevChainError> {
+        let logs = self.token_logs(json!([AUTHORIZATION_USED, topic(of)]))?;
+        Ok(logs.iter().filter_map(|log| log["topics"][2].as_str().map(str::to_owned)).collect())
+    }
+
+    fn token_logs(&self, topics: Value) -> Result<Vec<Value>, DevChainError> {
         let mut filter = json!({ "fromBlock": "0x0", "toBlock": "latest", "address": TOKEN });
         filter["topics"] = topics;
         match self.rpc("eth_getLogs", json!([filter]))? {
@@ -104,4 +115,5 @@ const CONFIGURE: &str = "0xef171107";
 const SET_QUIRKS: &str = "0x833bee7b";
 const SET_BLACKLISTED: &str = "0xd01dd6d2";
 const TRANSFER: &str = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef";
+const AUTHORIZATION_USED: &str = "0x98de503528ee59b575ef0c0a2576a82497bfc029a5685b209e9ec333479b10a5";
 const ZERO: &str = "0x0000000000000000000000000000000000000000";

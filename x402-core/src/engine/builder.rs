@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{Engine, Shared, deferral::Deferrals, pulse::Pulse, work::Work};
+use super::{Engine, Shared, deferral::Deferrals, line::Lines, pulse::Pulse, work::Work};
 use crate::{
     DeferredLimits, SettleTiming,
     error::ConfigError,
@@ -195,6 +195,7 @@ impl EngineBuilder {
             store,
             sealer,
             clock: self.clock,
+            lines: Lines::default(),
             work: Work::new(),
             pulse: Pulse::default(),
             deferrals: Deferrals::new(self.settings.deferred),

@@ -12,6 +12,7 @@ use super::{
     Admission, Attempt, DeliveryGuard, Engine, Ticket,
     admit::Standing,
     hold::{Hold, IfDropped},
+    line::NoTurn,
     replies,
     settle::Unsettled,
 };
@@ -146,10 +147,22 @@ impl Engine {
         let settings = &shared.settings;
         let request = self.open_request(claim);
         let deadline = Instant::now() + settings.wait_in_flight;
+        let version = claim.version();
+        let mut turn = match shared.lines.turn(request.key, deadline).await {
+            Ok(turn) => turn,
+            Err(NoTurn::TooLate) => {
+                return Err(Box::new(replies::conflict(Conflict::InProgress, None, version)));
+            }
+            Err(NoTurn::StoreFailed) => return Err(Box::new(replies::unavailable(Unavailable::Store))),
+        };
         let mut pause = FIRST_PAUSE;
         loop {
             let now = shared.clock.now();
-            let held = match shared.store.open(&request, now).await.map_err(|error| store_failed(&error))? {
+            let opened = shared.store.open(&request, now).await.map_err(|error| {
+                turn.store_failed();
+                store_failed(&error)
+            });
+            let held = match opened? {
                 Opened::New(lease, order) | Opened::Resumed(lease, order) => {
                     let hold = Hold::new(
                         Arc::clone(&shared.store),
@@ -167,7 +180,6 @@ impl Engine {
                 replayable: claim.attempt.replayable,
                 now,
             };
-            let version = claim.version();
             match judge(&held, &presented) {
                 Verdict::Wait if Instant::now() < deadline && claim.client.strong_count() > 0 => {
                     sleep(pause).await;
@@ -178,8 +190,12 @@ impl Engine {
                 }
                 Verdict::Replay => return Err(self.replay(claim, &held).await?),
                 Verdict::Conflict(conflict) => return Err(Box::new(self.conflict(conflict, &held, version))),
-                Verdict::Failed => return Err(Box::new(self.failed(claim, &held).await)),
+                Verdict::Failed => {
+                    drop(turn);
+                    return Err(Box::new(self.failed(claim, &held).await));
+                }
                 Verdict::Expired => {
+                    drop(turn);
                     let reason =
                         RejectReason::Expired { valid_before: claim.payment.authorization.valid_before, now };
                     return Err(self.refuse(&claim.attempt, &reason, None).await);
@@ -365,7 +381,8 @@ pub(super) fn store_failed(error: &StoreError) -> Box<Reply> {
 }
 
 pub(super) fn store_failed_as(error: &StoreError) -> Unavailable {
-    tracing::error!(%error, "order store failed");
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    tracing::error!(%error, cause, "order store failed");
     match error {
         StoreError::Full => Unavailable::StoreFull,
         _ => Unavailable::Store,

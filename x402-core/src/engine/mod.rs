@@ -8,6 +8,7 @@ mod context;
 mod deferral;
 mod delivery;
 mod hold;
+mod line;
 mod outcome;
 mod pulse;
 mod ready;
@@ -35,7 +36,7 @@ pub use self::{
     ticket::Ticket,
     triage::{Attempt, Triage},
 };
-use self::{builder::Settings, deferral::Deferrals, pulse::Pulse, work::Work};
+use self::{builder::Settings, deferral::Deferrals, line::Lines, pulse::Pulse, work::Work};
 use crate::{
     error::ConfigError,
     facilitator::{Facilitator, Witness},
@@ -112,6 +113,8 @@ struct Shared {
     sealer: QuoteSealer,
     clock: Arc<dyn Clock>,
     settings: Settings,
+    /// Copies of payments, in line for their orders.
+    lines: Lines,
     /// What is to be waited for at the end.
     work: Work,
     /// When the worker last looked for work.
