@@ -25,6 +25,8 @@ pub(super) enum Step {
     Scenarios,
     /// Real sockets and a real chain
     E2e,
+    /// Servers are killed, stopped and asked to end
+    Crash,
     /// The stock clients pay us
     Interop,
     /// Each feature compiles alone
@@ -49,6 +51,7 @@ impl Step {
             Self::Docs => quiet(cargo(DOCS).env("RUSTDOCFLAGS", "-D warnings")),
             Self::Scenarios => tests(&end_to_end("scenarios")),
             Self::E2e => tests(&end_to_end("e2e")),
+            Self::Crash => tests(&end_to_end("crash")),
             Self::Interop => {
                 let clients = devchain::interop_dir()?;
                 job::run(Command::new("node").arg("--test").current_dir(clients))?;
@@ -67,7 +70,7 @@ impl Step {
     /// Whether its tests need Redis and PostgreSQL.
     #[cfg(unix)]
     pub(super) const fn starts_services(self) -> bool {
-        matches!(self, Self::Unit | Self::Scenarios | Self::E2e | Self::Interop | Self::Budgets)
+        matches!(self, Self::Unit | Self::Scenarios | Self::E2e | Self::Crash | Self::Interop | Self::Budgets)
     }
 }
 
