@@ -1,16 +1,12 @@
 //! Kills at random moments, under load.
 
-use std::{
-    collections::HashSet,
-    env, thread,
-    time::{Duration, Instant},
-};
+use std::{collections::HashSet, env, thread, time::Instant};
 
-use x402_core::order::PaymentState;
-use x402_tests::{Fleet, Framework};
+use x402_core::{order::PaymentState, time::UnixSeconds};
+use x402_tests::{Fleet, Framework, Server, now};
 
 use crate::{
-    load::{Customers, Sale},
+    load::Customers,
     moments::Moments,
     records::Records,
     stage::{Kind, RECOVERY, recovers, say},
@@ -41,7 +37,7 @@ fn killed_at_random(kind: Kind, timing: &str) {
         environment.set("SETTLE", &timing).set("RUST_LOG", "error")
     });
     let customers = Customers::of(&fleet, seed, "/exact").some_give_up();
-    let servers: Vec<_> = fleet.servers.iter().map(x402_tests::Server::address).collect();
+    let servers: Vec<_> = fleet.servers.iter().map(Server::address).collect();
     let mut moments = Moments::of(seed, u64::MAX);
     let begun = Instant::now();
     let sales = customers.buy(&servers, || {
@@ -55,10 +51,14 @@ fn killed_at_random(kind: Kind, timing: &str) {
     let records = Records::of(&place);
     recovers("what was begun is over", || {
         let open = records.orders();
-        let now = x402_core::time::UnixSeconds::new(x402_tests::now());
+        let now = UnixSeconds::new(now());
         let open: Vec<_> = open
             .into_iter()
-            .filter(|order| order.is_leased(now) || order.state.payment == PaymentState::Settling)
+            .filter(|order| {
+                order.is_leased(now)
+                    || order.owes_settlement()
+                    || order.state.payment == PaymentState::Settling
+            })
             .collect();
         if open.is_empty() { Ok(()) } else { Err(open) }
     });
@@ -68,12 +68,16 @@ fn killed_at_random(kind: Kind, timing: &str) {
     let tokens: HashSet<_> = served.iter().collect();
     assert_eq!(tokens.len(), served.len(), "everybody has a response of their own");
     assert!(served.len() <= standing.completed + standing.owed, "who was served has paid: {tally:?}");
-    let mut waits: Vec<_> = sales.iter().filter(|sale| sale.interrupted.is_some()).map(waited).collect();
+    let mut waits: Vec<_> = sales
+        .iter()
+        .filter(|sale| sale.interrupted.is_some() && sale.token.is_some())
+        .map(|sale| sale.took)
+        .collect();
     waits.sort_unstable();
     let at =
         |percent: usize| waits.get(waits.len() * percent / 100).or(waits.last()).copied().unwrap_or_default();
     say(&format!(
-        "{}, {timing} the handler: {kills} kills in {took:.0?}: {} presented, {} served, {} interrupted (back after p50 {:.1?}, \
+        "{}, {timing} the handler: {kills} kills in {took:.0?}: {} presented, {} served, {} of them after an interruption (back after p50 {:.1?}, \
          p90 {:.1?}, at most {:.1?}); {standing:?}; {tally:?}\n",
         kind.name(),
         sales.len(),
@@ -84,10 +88,6 @@ fn killed_at_random(kind: Kind, timing: &str) {
         at(100),
     ));
     assert!(at(100) <= RECOVERY, "interrupted for {:?}", at(100));
-}
-
-fn waited(sale: &Sale) -> Duration {
-    sale.took
 }
 
 /// How many kills there are unless `KILLS` says otherwise.

@@ -1,10 +1,6 @@
 //! What the store says, held against what the chain says.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use devchain::{DevChain, Income};
 use tokio::runtime::{Builder, Runtime};
