@@ -12,6 +12,8 @@
 //! | `STORE_URL` | where orders are kept; default: `memory:` |
 //! | `QUOTE_KEY` | what seals quotes, in hexadecimal; default: random, and required with a store that instances share |
 //! | `DELIVERY_LOG` | a file: each paid handler appends `route, payment key, random token` and syncs it before it answers |
+//! | `JOURNAL` | a file: each transaction is written down there before it is sent; default: in memory |
+//! | `CRASH_AT` | kill this process (`kill -9`) as soon as a payment is `claimed`, `verified`, with its `handler`, its `intent` recorded, `noted` in the journal, `settled` and not recorded, `answered`: settled and recorded, `kept`: settled first and its response recorded, or `delivered` and not recorded |
 //! | `RUST_LOG` | what to log to the standard error |
 //!
 //! Paid handlers send their token as `Delivery-Token`. `GET /stats` counts the runs of all handlers. `GET /ready`, which no
@@ -37,6 +39,7 @@ mod actix;
 mod answer;
 mod axum;
 mod config;
+mod crash;
 mod delivery;
 mod handlers;
 mod routes;
@@ -86,7 +89,7 @@ async fn run() -> Result<(), BoxError> {
     listener.set_nonblocking(true)?;
     let url = format!("http://{}", listener.local_addr()?);
     let log = config.delivery_log.as_deref().map(DeliveryLog::open).transpose()?;
-    let handlers = Arc::new(Handlers::new(log));
+    let handlers = Arc::new(Handlers::new(log, config.crash));
     let framework = config.framework;
     let engine = config.engine(&url).await?;
     tokio::spawn(engine.worker());
