@@ -73,10 +73,12 @@ pub fn opening(existing: Option<&Order>, request: &OpenRequest, now: UnixSeconds
 
 /// Whether an order's identifier is free for another payment of its payer: this one was not charged, and never will be.
 /// Pure: every store asks it about the order that has the identifier of a payment it does not know yet.
+///
+/// Only what is recorded counts: a holder whose lease lapsed may come back, and settle.
 #[must_use]
 pub fn frees_identifier(order: &Order, now: UnixSeconds) -> bool {
     !order.is_leased(now)
-        && match order.state.abandoned().payment {
+        && match order.state.payment {
             PaymentState::Rejected | PaymentState::Expired => true,
             PaymentState::Failed => order.dead || order.has_no_attempts_left(),
             _ => false,
@@ -168,7 +170,8 @@ mod tests {
         for (payment, delivery, attempts, dead, free) in [
             (P::Verifying, D::Withheld, 0, false, false),
             (P::Verified, D::Errored, 2, false, false),
-            (P::Verified, D::Executing, 3, false, true),
+            // Its holder vanished in its last run, and may come back.
+            (P::Verified, D::Executing, 3, false, false),
             (P::Settling, D::Ready, 1, false, false),
             (P::Unresolved, D::Ready, 1, false, false),
             (P::Settled, D::Delivered, 1, false, false),
