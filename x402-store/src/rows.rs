@@ -34,6 +34,15 @@ impl Row {
     }
 }
 
+/// Those that can be read. One that cannot, and is first each time, must not keep the worker from all others.
+pub(crate) fn readable(rows: impl IntoIterator<Item = Result<Row, StoreError>>) -> Vec<Row> {
+    let told = |error: &StoreError| {
+        let cause = std::error::Error::source(error).map(ToString::to_string);
+        tracing::error!(cause, "an order that is due cannot be read: nobody looks after it");
+    };
+    rows.into_iter().filter_map(|row| row.inspect_err(told).ok()).collect()
+}
+
 /// A row as it is to be, with everything that becomes durable in the same step.
 #[derive(Clone, Debug)]
 pub(crate) struct Change {
