@@ -76,6 +76,12 @@ pub(crate) struct Displaced {
     pub(crate) namesake: Option<(PaymentKey, u64)>,
 }
 
+/// A transaction's name as it is compared: hashes in hexadecimal digits are the same in both cases.
+#[cfg(any(test, feature = "postgres", feature = "sqlite"))]
+pub(crate) fn one_case(transaction: &str) -> String {
+    if transaction.starts_with("0x") { transaction.to_ascii_lowercase() } else { transaction.to_owned() }
+}
+
 /// A back end. Each method is one atomic step; after an error nobody knows whether it was taken.
 ///
 /// Besides the row, a back end keeps an index by what [`Order::due`] says, by name, by time of creation, and of those that
