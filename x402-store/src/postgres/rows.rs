@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     codec::{order_from_json, payment_from_json, response_from_bytes},
-    rows::{Change, Displaced, Inserted, Row, Rows},
+    rows::{Change, Displaced, Inserted, Row, Rows, readable},
 };
 
 /// One database.
@@ -81,7 +81,7 @@ impl Rows for PostgresRows {
 
     async fn due(&self, limit: usize, now: UnixSeconds) -> Result<Vec<Row>, StoreError> {
         let with: [Parameter<'_>; 2] = [&seconds(now), &count(limit)];
-        self.read(Ask::Prepared(|all| &all.due), &with).await?.iter().map(row).collect()
+        Ok(readable(self.read(Ask::Prepared(|all| &all.due), &with).await?.iter().map(row)))
     }
 
     async fn response(&self, key: &PaymentKey) -> Result<Option<Arc<StoredResponse>>, StoreError> {
