@@ -5,4 +5,7 @@
 #![cfg(unix)]
 
 mod copies;
+mod outages;
+mod spread;
 mod stage;
+mod storm;

@@ -6,6 +6,8 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use devservices::{Postgres, Redis};
+use tempfile::TempDir;
 use x402_tests::Framework;
 
 /// Two servers, through different adapters.
@@ -13,6 +15,32 @@ pub(crate) const TWO: [Framework; 2] = [Framework::Axum, Framework::Actix];
 /// Four, through all of them.
 pub(crate) const FOUR: [Framework; 4] =
     [Framework::Axum, Framework::Tower, Framework::Actix, Framework::Axum];
+
+/// One store of each kind that instances may share.
+#[derive(Debug)]
+pub(crate) struct Stores {
+    redis: Redis,
+    folder: TempDir,
+}
+
+impl Stores {
+    /// Starts what has to be started.
+    pub(crate) fn start() -> Self {
+        let redis = Redis::start().expect("Redis starts");
+        Self { redis, folder: tempfile::tempdir().expect("the temporary folder is writable") }
+    }
+
+    /// Their names and URLs.
+    pub(crate) fn urls(&self) -> [(&'static str, String); 3] {
+        let postgres = Postgres::shared().and_then(Postgres::database).expect("PostgreSQL starts");
+        let file = self.folder.path().join("orders.db");
+        [
+            ("redis", self.redis.url()),
+            ("postgres", postgres),
+            ("sqlite", format!("sqlite:{}", file.display())),
+        ]
+    }
+}
 
 /// How often something is repeated, unless `ROUNDS` says otherwise.
 pub(crate) fn rounds(default: usize) -> usize {

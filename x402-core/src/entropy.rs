@@ -16,12 +16,15 @@ pub(crate) fn draw() -> [u8; 32] {
 struct Pool {
     bytes: [u8; BLOCK],
     used: usize,
+    /// In tests only: what is drawn in place of randomness.
+    #[cfg(feature = "testing")]
+    predictable: Option<u64>,
 }
 
 impl Pool {
     fn draw(&mut self) -> [u8; 32] {
         if self.used == BLOCK {
-            fill(&mut self.bytes);
+            self.refill();
             self.used = 0;
         }
         let slot = &mut self.bytes[self.used..self.used + 32];
@@ -31,6 +34,51 @@ impl Pool {
         drawn
     }
 }
+
+impl Pool {
+    const fn empty() -> Self {
+        Self {
+            bytes: [0; BLOCK],
+            used: BLOCK,
+            #[cfg(feature = "testing")]
+            predictable: None,
+        }
+    }
+
+    fn refill(&mut self) {
+        #[cfg(feature = "testing")]
+        if let Some(state) = &mut self.predictable {
+            return predictable::fill(&mut self.bytes, state);
+        }
+        fill(&mut self.bytes);
+    }
+}
+
+#[cfg(feature = "testing")]
+mod predictable {
+    use super::{BLOCK, POOL, Pool};
+
+    /// Makes what this thread draws from now on follow from a seed.
+    ///
+    /// For simulations that are to go the same way every time. Whatever is made of it can be guessed, so only a test calls
+    /// this.
+    pub fn predictable(seed: u64) {
+        POOL.with(|pool| *pool.borrow_mut() = Pool { predictable: Some(seed), ..Pool::empty() });
+    }
+
+    pub(super) fn fill(bytes: &mut [u8; BLOCK], state: &mut u64) {
+        for slot in bytes.chunks_exact_mut(8) {
+            // SplitMix64.
+            *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            slot.copy_from_slice(&(mixed ^ (mixed >> 31)).to_le_bytes());
+        }
+    }
+}
+
+#[cfg(feature = "testing")]
+pub use self::predictable::predictable;
 
 fn fresh() -> [u8; 32] {
     let mut bytes = [0; 32];
@@ -43,7 +91,7 @@ fn fill(bytes: &mut [u8]) {
 }
 
 thread_local! {
-    static POOL: RefCell<Pool> = const { RefCell::new(Pool { bytes: [0; BLOCK], used: BLOCK }) };
+    static POOL: RefCell<Pool> = const { RefCell::new(Pool::empty()) };
 }
 
 const BLOCK: usize = 2048;

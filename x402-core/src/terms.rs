@@ -21,6 +21,8 @@ pub(crate) struct Comparison {
     pub(crate) option: PriceOption,
     /// What was signed.
     pub(crate) authorization: Authorization,
+    /// How tightly it is tied to its request.
+    pub(crate) binding: BindingLevel,
     /// Whether it answers them.
     pub(crate) verdict: Result<(), RejectReason>,
 }
@@ -39,16 +41,16 @@ pub(crate) fn compare<'s>(
     let (option, selected) = select(payment, quote, own)?;
     let scheme = scheme_named(&option.scheme).ok_or(RejectReason::UnsupportedScheme)?;
     let authorization = scheme.read(payment.scheme_payload(), &option)?;
-    let verdict = selected.and_then(|()| answers(&authorization, &option)).and_then(|()| {
-        let binding = match (payment, quote) {
-            (PaymentPayload::V2(payment), QuoteCheck::Valid(quote)) => {
-                binding_level(payment, Some(quote), &authorization.nonce)
-            }
-            _ => BindingLevel::Terms,
-        };
-        if binding >= minimum { Ok(()) } else { Err(RejectReason::BindingTooWeak) }
-    });
-    Ok(Comparison { option, authorization, verdict })
+    let binding = match (payment, quote) {
+        (PaymentPayload::V2(payment), QuoteCheck::Valid(quote)) => {
+            binding_level(payment, Some(quote), &authorization.nonce)
+        }
+        _ => BindingLevel::Terms,
+    };
+    let verdict = selected
+        .and_then(|()| answers(&authorization, &option))
+        .and_then(|()| if binding >= minimum { Ok(()) } else { Err(RejectReason::BindingTooWeak) });
+    Ok(Comparison { option, authorization, binding, verdict })
 }
 
 /// The terms a payment claims to answer; the inner result tells whether they are ours.

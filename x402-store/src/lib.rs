@@ -6,6 +6,8 @@
 //! | `PostgresStore` | many machines | for ever |
 //! | `RedisStore` | many machines | as long as an authorization can be used, delivered ones a day |
 //!
+//! [`StoreUrl`] opens any of them by one text.
+//!
 //! What a presentation or an event does to an order is decided by pure functions of `x402-core`; a store reads a row,
 //! lets them decide, and writes the row if nobody changed it meanwhile (`steps.rs`). A back end knows rows and nothing
 //! of payments (`rows.rs`).
@@ -20,6 +22,10 @@ mod forward;
 mod rows;
 #[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod steps;
+
+mod url;
+
+pub use self::url::StoreUrl;
 
 #[cfg(feature = "postgres")]
 mod postgres;

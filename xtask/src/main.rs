@@ -7,6 +7,7 @@ mod deny;
 mod job;
 #[cfg(unix)]
 mod services;
+mod simulate;
 mod test;
 mod tools;
 mod workspace;
@@ -35,6 +36,8 @@ enum Command {
     Deny,
     /// Run the benchmarks: all, or those whose name contains the filter
     Bench(bench::Arguments),
+    /// Run the simulation: two servers, a store, a facilitator and a chain, from seeds
+    Simulate(simulate::Arguments),
     /// Start a development chain and leave it running until Ctrl-C
     Chain,
     /// Start Redis, a Redis Cluster and PostgreSQL and leave them running until Ctrl-C, or install them
@@ -58,6 +61,7 @@ fn run(command: &Command) -> Result<ExitCode, BoxError> {
         Command::Demo(arguments) => demo::run(arguments)?,
         Command::Deny => deny::run()?,
         Command::Bench(arguments) => bench::run(arguments)?,
+        Command::Simulate(arguments) => simulate::run(arguments)?,
         Command::Chain => chain::run()?,
         #[cfg(unix)]
         Command::Services(arguments) => services::run(arguments)?,

@@ -6,10 +6,11 @@ use x402_core::{
     Engine, EngineBuilder, SettleTiming, error::ConfigError, facilitator::HttpFacilitator, quote::QuoteKey,
 };
 use x402_evm::{EvmFacilitator, ExactEvm, FileJournal, GasKey};
+use x402_store::StoreUrl;
 
 use crate::{
     crash::{Crash, CrashingJournal, CrashingSettler, CrashingStore},
-    routes, store,
+    routes,
 };
 
 /// What the environment says.
@@ -23,7 +24,7 @@ pub(crate) struct Config {
     settler: Settler,
     settle: SettleTiming,
     quote_key: Option<QuoteKey>,
-    store_url: String,
+    store: StoreUrl,
     journal: Option<PathBuf>,
     /// Where in a payment this process dies.
     pub(crate) crash: Crash,
@@ -79,7 +80,9 @@ impl Config {
                 .map(|text| QuoteKey::from_hex(&text))
                 .transpose()
                 .map_err(|error| Mistake::new("QUOTE_KEY", error))?,
-            store_url: read("STORE_URL")?.unwrap_or_else(|| "memory:".to_owned()),
+            store: read("STORE_URL")?
+                .map_or_else(|| "memory:".parse(), |url| url.parse())
+                .map_err(|error| Mistake::new("STORE_URL", error))?,
             journal: read("JOURNAL")?.map(PathBuf::from),
             crash: read("CRASH_AT")?
                 .map(|step| Crash::named(&step))
@@ -94,8 +97,7 @@ impl Config {
         let prices = routes::prices(self.origin.as_deref().unwrap_or(url), &self.pay_to)
             .map_err(|error| Mistake::new("ORIGIN or PAY_TO", error))?;
         let crash = self.crash;
-        let mut store =
-            store::connect(&self.store_url).await.map_err(|error| Mistake::new("STORE_URL", error))?;
+        let mut store = self.store.connect().await.map_err(|error| Mistake::new("STORE_URL", error))?;
         if crash.is_wanted() {
             store = Arc::new(CrashingStore { inner: store, crash });
         }

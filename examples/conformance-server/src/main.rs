@@ -19,7 +19,7 @@
 //! Paid handlers send their token as `Delivery-Token`. `GET /stats` counts the runs of all handlers. `GET /ready`, which no
 //! paywall sees, answers 200, or 503 with what is not ready and why. Once the server is ready it prints
 //! `listening on http://127.0.0.1:PORT`. On Ctrl-C and on SIGTERM it takes no new payments, ends when what it began is done,
-//! and after [`DRAIN`] at the latest.
+//! and after 25 seconds at the latest.
 //!
 //! # Several instances
 //!
@@ -60,7 +60,6 @@ mod delivery;
 mod handlers;
 mod routes;
 mod shutdown;
-mod store;
 mod tower;
 
 use std::{

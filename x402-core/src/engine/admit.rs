@@ -2,12 +2,12 @@
 
 use std::sync::{Arc, Weak};
 
-use super::{Attempt, Engine, Ticket, claim::Claim, replies};
+use super::{Attempt, Engine, Ticket, claim::Claim, origin::Origin, replies};
 use crate::{
     Reply,
     error::{Conflict, Malformed, RejectReason, Unavailable},
     facilitator::{Payment, VerifyError},
-    order::{Order, PaymentState},
+    order::{Order, PaymentState, Verifier},
     price::{PriceOption, RulePrice},
     quote::QuoteCheck,
     scheme::{Authorization, Proof},
@@ -64,7 +64,7 @@ impl Engine {
         };
         let minimum = attempt.rule.binding;
         let comparison = terms::compare(&presented.payment, &quote, &own, minimum, |name| self.scheme(name));
-        let Comparison { mut option, authorization, verdict } = match comparison {
+        let Comparison { mut option, authorization, binding, verdict } = match comparison {
             Ok(comparison) => comparison,
             Err(reason) => return Err(self.refuse(&attempt, &reason, None).await),
         };
@@ -80,10 +80,15 @@ impl Engine {
             standing = Standing::OnlyToFinish(reason);
         }
         let payment = Self::payment(&attempt, *presented, option, authorization);
-        let mut settle_first = false;
+        let (mut settle_first, mut verifier) = (false, Verifier::Facilitator);
         if let Standing::Good = standing {
             match self.prove(&payment).await? {
-                Ok((proven, proof)) => (standing, settle_first) = (proven, proof == Proof::Contract),
+                Ok((proven, proof)) => {
+                    (standing, settle_first) = (proven, proof == Proof::Contract);
+                    if proof == Proof::Signed {
+                        verifier = Verifier::Local;
+                    }
+                }
                 Err(VerifyError::Rejected(RejectReason::NonceAlreadyUsed)) => {
                     return Err(Box::new(replies::conflict(Conflict::AlreadyUsed, None, version)));
                 }
@@ -104,7 +109,14 @@ impl Engine {
             }
             standing = Standing::OnlyToFinish(reason);
         }
-        Ok(Claim { payment: Arc::new(payment), attempt, standing, settle_first, client: Weak::new() })
+        Ok(Claim {
+            payment: Arc::new(payment),
+            attempt,
+            standing,
+            settle_first,
+            origin: Origin { quote: quote.into_good(), binding, verifier },
+            client: Weak::new(),
+        })
     }
 
     /// 402 with a fresh challenge: the payer may act on the reason, and sign anew.

@@ -7,7 +7,7 @@ use crate::{
     DeferredLimits, SettleTiming,
     error::ConfigError,
     facilitator::{Facilitator, RESOLVE_WITHIN, Witness},
-    order::OrderStore,
+    order::{OrderStore, OrderTokens},
     price::Prices,
     quote::{QuoteKey, QuoteLifetime, QuoteSealer, SKEW},
     scheme::{ExactEvmStructure, Scheme},
@@ -160,16 +160,18 @@ impl EngineBuilder {
             Some(store) => store,
             None => default_store()?,
         };
-        let sealer = match self.quote_key {
-            Some(key) => QuoteSealer::new(&key, &self.previous_keys),
+        let key = match self.quote_key {
+            Some(key) => key,
             None if store.is_shared() => {
                 return Err(ConfigError::new(
                     "quote_key",
                     "is missing; instances that share a store must share a key, set it with `.quote_key(..)`",
                 ));
             }
-            None => QuoteSealer::new(&QuoteKey::random(), &self.previous_keys),
+            None => QuoteKey::random(),
         };
+        let sealer = QuoteSealer::new(&key, &self.previous_keys);
+        let tokens = OrderTokens::new(&key, &self.previous_keys);
         self.settings.check()?;
         self.settings.check_timeouts(&self.prices)?;
         let witness = self.witness.or_else(|| facilitator.witness());
@@ -194,6 +196,7 @@ impl EngineBuilder {
             schemes,
             store,
             sealer,
+            tokens,
             clock: self.clock,
             lines: Lines::default(),
             work: Work::new(),

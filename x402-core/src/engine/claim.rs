@@ -13,6 +13,7 @@ use super::{
     admit::Standing,
     hold::{Hold, IfDropped},
     line::NoTurn,
+    origin::Origin,
     replies,
     settle::Unsettled,
 };
@@ -36,6 +37,8 @@ pub(super) struct Claim {
     pub(super) standing: Standing,
     /// Whether money must move before the handler runs, whatever the route says.
     pub(super) settle_first: bool,
+    /// What its record will say of it.
+    pub(super) origin: Origin,
     /// Alive for as long as somebody waits for the answer.
     pub(super) client: Weak<()>,
 }
@@ -216,7 +219,7 @@ impl Engine {
             digest: authorization.mark(),
             nonce: authorization.nonce,
             valid_before: authorization.valid_before,
-            provenance: None,
+            provenance: Some(Arc::new(claim.provenance())),
             terms: Arc::new(Terms::new(
                 Arc::clone(&claim.attempt.rule.pattern),
                 claim.payment.option.clone(),

@@ -9,6 +9,7 @@ mod deferral;
 mod delivery;
 mod hold;
 mod line;
+mod origin;
 mod outcome;
 mod pulse;
 mod ready;
@@ -40,7 +41,7 @@ use self::{builder::Settings, deferral::Deferrals, line::Lines, pulse::Pulse, wo
 use crate::{
     error::ConfigError,
     facilitator::{Facilitator, Witness},
-    order::OrderStore,
+    order::{OrderId, OrderStore, OrderToken, OrderTokens},
     price::{PriceRule, Prices},
     quote::QuoteSealer,
     scheme::Scheme,
@@ -90,6 +91,19 @@ impl Engine {
         self.shared.facilitator.preflight(&options).await
     }
 
+    /// The token that lets whoever holds it look at one order; handlers find its id in
+    /// [`PaidContext`](crate::PaidContext).
+    #[must_use]
+    pub fn order_token(&self, order: &OrderId) -> OrderToken {
+        self.shared.tokens.token(order)
+    }
+
+    /// What recognises those tokens, for the order endpoints.
+    #[must_use]
+    pub fn order_tokens(&self) -> &OrderTokens {
+        &self.shared.tokens
+    }
+
     fn scheme(&self, name: &str) -> Option<&dyn Scheme> {
         self.shared.schemes.iter().find(|scheme| scheme.name() == name).map(AsRef::as_ref)
     }
@@ -111,6 +125,7 @@ struct Shared {
     schemes: Vec<Arc<dyn Scheme>>,
     store: Arc<dyn OrderStore>,
     sealer: QuoteSealer,
+    tokens: OrderTokens,
     clock: Arc<dyn Clock>,
     settings: Settings,
     /// Copies of payments, in line for their orders.

@@ -15,10 +15,12 @@ mod lifecycle;
 mod memory;
 mod opening;
 mod page;
+pub mod proof;
 mod provenance;
 mod response;
 mod status;
 mod store;
+mod token;
 mod transition;
 
 use std::{sync::Arc, time::Duration};
@@ -36,10 +38,11 @@ pub use self::{
     lifecycle::{DeliveryState, Event, IllegalEdge, MAX_ATTEMPTS, MAX_PAID_RUNS, OrderState, PaymentState},
     opening::{OpenRequest, Opening, frees_identifier, opening},
     page::{Cursor, Filter, Page},
-    provenance::{Provenance, QuoteMark},
-    response::StoredResponse,
+    provenance::{Provenance, QuoteMark, Verifier},
+    response::{ResponseMark, StoredResponse},
     status::{Attention, OrderStatus, STUCK_AFTER},
     store::{Deferred, Lease, Opened, OrderStore, StoreError},
+    token::{OrderToken, OrderTokens},
     transition::Transition,
 };
 use crate::{facilitator::Settlement, hex, price::PriceOption, scheme::PaymentKey, time::UnixSeconds};
@@ -86,6 +89,9 @@ pub struct Order {
     pub dead: bool,
     /// Whether a response was kept for it. It may have been forgotten since.
     pub response_kept: bool,
+    /// What is known of that response, in stores that keep records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response: Option<ResponseMark>,
     /// Whether an operator was told that it needs attention, as it is now.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub noticed: bool,
@@ -122,6 +128,7 @@ impl Order {
             reason: None,
             dead: false,
             response_kept: false,
+            response: None,
             noticed: false,
             leased_until: Some(now.after(request.lease)),
             fence,
@@ -157,14 +164,18 @@ impl Order {
                 self.keep_until = self.keep_until.min(now.after(REJECTED));
             }
             // A kept response that is run for again has been forgotten.
-            Event::HandlerStarted => self.response_kept = false,
+            Event::HandlerStarted => (self.response_kept, self.response) = (false, None),
             Event::HandlerFailed | Event::GivenUp if self.state.payment == PaymentState::Failed => {
                 self.reason = Some(Arc::from(judge::HANDLER_ERROR));
             }
             // Begun again after an unclear outcome it comes without one; what was kept before stays.
-            Event::SettleStarted { response: Some(_) }
-            | Event::SettleDeferred { response: Some(_), .. }
-            | Event::ResponseReady { .. } => self.response_kept = true,
+            Event::SettleStarted { response: Some(response) }
+            | Event::SettleDeferred { response: Some(response), .. }
+            | Event::ResponseReady { response } => {
+                self.response_kept = true;
+                // Digested only where it is recorded, as its provenance is.
+                self.response = self.provenance.is_some().then(|| ResponseMark::of(response));
+            }
             Event::SettleOk { settlement } => {
                 self.settlement = Some(Arc::clone(settlement));
                 self.noticed = false;

@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{hex, quote::BindingLevel, time::UnixSeconds};
+use crate::{
+    hex,
+    quote::{BindingLevel, Quote},
+    time::UnixSeconds,
+};
 
 /// The request, the quote and the authorization that an order was opened with. Digests instead of contents: no query
 /// string, no body, no signature.
@@ -34,11 +38,46 @@ pub struct Provenance {
     pub authorization_hash: [u8; 32],
     /// The first second after which the authorization could be settled.
     pub valid_after: UnixSeconds,
-    /// Who found the signature good: `local` or `facilitator`.
-    pub verified_by: Arc<str>,
+    /// Who found the signature good.
+    pub verified_by: Verifier,
 }
 
-/// What an order remembers of a quote.
+impl Provenance {
+    /// What every order has; the rest is set where there is one.
+    #[must_use]
+    pub const fn new(
+        method: Arc<str>,
+        path: Arc<str>,
+        authorization_hash: [u8; 32],
+        valid_after: UnixSeconds,
+        verified_by: Verifier,
+    ) -> Self {
+        Self {
+            method,
+            path,
+            query_digest: None,
+            body_digest: None,
+            quote: None,
+            binding: BindingLevel::Terms,
+            authorization_hash,
+            valid_after,
+            verified_by,
+        }
+    }
+}
+
+/// Who found a signature good.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Verifier {
+    /// This server itself.
+    Local,
+    /// The facilitator: nobody here could tell.
+    Facilitator,
+}
+
+/// What an order remembers of a quote: everything but its seal.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -46,6 +85,12 @@ pub struct QuoteMark {
     /// The quote's name.
     #[serde(with = "hex")]
     pub id: [u8; 16],
+    /// Its random part.
+    #[serde(with = "hex")]
+    pub nonce: [u8; 16],
+    /// Digest of origin, route, method, path and query that it was made for.
+    #[serde(with = "hex")]
+    pub resource: [u8; 32],
     /// Digest of the quote with the terms it was echoed with.
     #[serde(with = "hex")]
     pub digest: [u8; 32],
@@ -53,6 +98,19 @@ pub struct QuoteMark {
     pub issued_at: UnixSeconds,
     /// Until when it held.
     pub expires_at: UnixSeconds,
+}
+
+impl From<&Quote> for QuoteMark {
+    fn from(quote: &Quote) -> Self {
+        Self {
+            id: quote.id,
+            nonce: quote.nonce,
+            resource: quote.resource,
+            digest: quote.digest,
+            issued_at: quote.issued_at,
+            expires_at: quote.expires_at,
+        }
+    }
 }
 
 #[cfg(all(test, feature = "memory"))]

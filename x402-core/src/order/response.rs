@@ -3,6 +3,10 @@
 use std::{borrow::Cow, fmt};
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::hex;
 
 /// A complete response, as the client first got it or would have got it. Debug output tells its status and size.
 #[derive(Clone, Eq, PartialEq)]
@@ -37,5 +41,27 @@ impl fmt::Debug for StoredResponse {
             .field("status", &self.status)
             .field("bytes", &self.body.len())
             .finish_non_exhaustive()
+    }
+}
+
+/// What a record says of a response.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ResponseMark {
+    /// The HTTP status.
+    pub status: u16,
+    /// SHA-256 of the body.
+    #[serde(with = "hex")]
+    pub digest: [u8; 32],
+    /// How long the body is.
+    pub bytes: u64,
+}
+
+impl ResponseMark {
+    /// The mark of a response.
+    #[must_use]
+    pub fn of(response: &StoredResponse) -> Self {
+        let StoredResponse { status, body, .. } = response;
+        Self { status: *status, digest: Sha256::digest(body).into(), bytes: body.len() as u64 }
     }
 }

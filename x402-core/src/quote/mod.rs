@@ -27,7 +27,7 @@ mod sealer;
 pub(crate) use self::{
     binding::declaration,
     digest::{Fields, RouteDigest, option_digest},
-    sealer::{QUOTE_TEXT, SEAL_TEXT, text},
+    sealer::{QUOTE_TEXT, SEAL_TEXT, derived, text},
 };
 pub use self::{
     binding::{BindingLevel, QUOTE_BINDING, binding_level, quote_binding_nonce},

@@ -53,6 +53,7 @@ impl QuoteSealer {
             nonce: fields.nonce,
             issued_at: fields.issued_at,
             expires_at: fields.expires_at,
+            resource: fields.resource,
             digest: fields.digest(&option),
         };
         if now > fields.expires_at.after(skew) {
@@ -94,6 +95,16 @@ pub enum QuoteCheck {
     Invalid,
 }
 
+impl QuoteCheck {
+    /// The quote, where it is worth what it says.
+    pub(crate) fn into_good(self) -> Option<Quote> {
+        match self {
+            Self::Valid(quote) => Some(quote),
+            _ => None,
+        }
+    }
+}
+
 /// A quote whose seal is good.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -106,6 +117,8 @@ pub struct Quote {
     pub issued_at: UnixSeconds,
     /// Until when its terms hold.
     pub expires_at: UnixSeconds,
+    /// Digest of origin, route, method, path and query that it was made for.
+    pub resource: [u8; 32],
     /// What a signature commits to: the quote and the terms it was echoed with.
     pub digest: [u8; 32],
 }
@@ -155,9 +168,7 @@ impl SealKey {
         let named = Sha256::new_with_prefix(KEY_ID_TAG).chain_update(key.bytes()).finalize();
         let mut id = [0; KEY_ID];
         URL_SAFE_NO_PAD.encode_slice(&named[..KEY_ID / 4 * 3], &mut id).expect("the name fits");
-        // The key itself only ever derives, so that it may serve other purposes under other tags.
-        let derived = keyed(key.bytes()).chain_update(SEAL_TAG).finalize().into_bytes();
-        Self { id, mac: keyed(&derived) }
+        Self { id, mac: derived(key, SEAL_TAG) }
     }
 
     fn mac(&self, message: &[u8]) -> Hmac<Sha256> {
@@ -167,6 +178,11 @@ impl SealKey {
     fn is_seal_of(&self, message: &[u8], seal: &[u8; 32]) -> bool {
         self.mac(message).verify_slice(seal).is_ok() // in constant time
     }
+}
+
+/// A MAC for one purpose. The key itself only ever derives, so that it may serve others under other tags.
+pub(crate) fn derived(key: &QuoteKey, tag: &[u8]) -> Hmac<Sha256> {
+    keyed(&keyed(key.bytes()).chain_update(tag).finalize().into_bytes())
 }
 
 fn keyed(key: &[u8]) -> Hmac<Sha256> {

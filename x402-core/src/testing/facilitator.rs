@@ -195,6 +195,7 @@ impl Facilitator for FakeFacilitator {
             let answer = self.state().verify.take();
             match answer {
                 VerifyAnswer::Honest => {}
+                VerifyAnswer::Lagging => return self.state().check(payment).map_err(VerifyError::Rejected),
                 VerifyAnswer::Reject(reason) => return Err(VerifyError::Rejected(reason)),
                 VerifyAnswer::Unavailable => return Err(VerifyError::Unavailable(DOWN.into())),
                 VerifyAnswer::Hang => self.hang().await,
@@ -279,7 +280,7 @@ impl State {
     fn settle(&mut self, payment: &Payment) -> Result<Settlement, RejectReason> {
         let authorization = &payment.authorization;
         if let Some(settlement) = self.settled.get(&authorization.key) {
-            return Ok(settlement.clone());
+            return Ok(settlement.clone().found());
         }
         self.verify(payment)?;
         let settlement = Settlement::new(

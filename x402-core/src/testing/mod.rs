@@ -33,3 +33,4 @@ pub use self::{
     payer::{TestPayer, header, payload, sign},
     signature::{FakeSignatures, fake_signature},
 };
+pub use crate::entropy::predictable;

@@ -16,6 +16,5 @@ mod identifiers;
 mod ports;
 mod retries;
 mod settlement;
-mod simulation;
 mod support;
 mod worker;

@@ -27,11 +27,11 @@ impl Inner {
             Err(reason) => return Refusal::from(reason).into(),
         };
         if let Some(outcome) = self.sent_earlier(payment, &prepared, stage).await {
-            return outcome;
+            return outcome.found();
         }
         let call = match self.ready(payment, &prepared).await {
             Ok(Ready::Send(call)) => call,
-            Ok(Ready::Over(outcome)) => return outcome,
+            Ok(Ready::Over(outcome)) => return outcome.found(),
             Err(refusal) => return refusal.into(),
         };
         let errand = Errand {

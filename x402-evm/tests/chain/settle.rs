@@ -115,7 +115,7 @@ async fn somebody_else_submitting_first_still_pays_us() {
     let front_runner = EvmFacilitator::new(world.chain.url(), gas_key(6)).unwrap();
     let known_before = world.payment(1000);
     let theirs = settle(&front_runner, &known_before).await;
-    assert_eq!(settle(&facilitator, &known_before).await, theirs);
+    assert_eq!(settle(&facilitator, &known_before).await, theirs.found());
     assert_eq!(world.gas_account_nonce(), 0, "nothing had to be sent");
 
     // Both wait for the same block; the one that pays more is first in it, the other reverts.

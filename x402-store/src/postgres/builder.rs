@@ -26,12 +26,14 @@ pub struct PostgresStoreBuilder {
     patience: Duration,
     writers: usize,
     keeping: Keeping,
+    may_create: bool,
 }
 
 impl PostgresStoreBuilder {
     pub(super) fn new(url: String) -> Self {
         let keeping = Keeping { lifetime: Duration::from_secs(10 * 60), limit: 2 * 1024 * 1024 };
-        Self { url, schema: "x402".to_owned(), patience: Duration::from_secs(1), writers: 2, keeping }
+        let patience = Duration::from_secs(1);
+        Self { url, schema: "x402".to_owned(), patience, writers: 2, keeping, may_create: true }
     }
 
     /// The schema its tables are in. It is created if it is missing. Default `x402`.
@@ -66,6 +68,12 @@ impl PostgresStoreBuilder {
         self
     }
 
+    /// Whether tables are made, or brought up to date, where that is needed; if not, it is refused. Default `true`.
+    pub const fn may_create(mut self, may: bool) -> Self {
+        self.may_create = may;
+        self
+    }
+
     /// Connects, brings the tables up to date, and checks what can be checked.
     ///
     /// # Errors
@@ -84,7 +92,7 @@ impl PostgresStoreBuilder {
         let schema: Arc<str> = self.schema.as_str().into();
         let target = Arc::new(Target { address, schema: Arc::clone(&schema), patience: self.patience });
         let wrong = |trouble: Trouble| ConfigError::new(format!("PostgreSQL at {name}"), trouble.to_string());
-        prepare(&target).await.map_err(wrong)?;
+        prepare(&target, self.may_create).await.map_err(wrong)?;
         let rows = self.rows(&target).await.map_err(wrong)?;
         Ok(PostgresStore { steps: Arc::new(Steps::new(rows, self.patience)), name, schema })
     }
@@ -118,7 +126,7 @@ impl fmt::Debug for PostgresStoreBuilder {
 }
 
 /// Looks at the server, and makes the tables if need be.
-async fn prepare(target: &Target) -> Result<(), Trouble> {
+async fn prepare(target: &Target, may_create: bool) -> Result<(), Trouble> {
     let (mut client, _driver, settings) = session::look(target).await?;
     let server = &*target.address.name;
     if target.address.is_open {
@@ -127,7 +135,11 @@ async fn prepare(target: &Target) -> Result<(), Trouble> {
     if let Err(off) = settings.durable {
         tracing::warn!(server, off, "{NOT_DURABLE}");
     }
-    schema::migrate(&mut client, &target.schema).await
+    if may_create {
+        schema::migrate(&mut client, &target.schema).await
+    } else {
+        schema::are_there(&client, &target.schema).await
+    }
 }
 
 const SHORTEST: Duration = Duration::from_millis(10);

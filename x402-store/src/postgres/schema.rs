@@ -31,6 +31,20 @@ pub(super) fn check(version: i32, schema: &str) -> Result<(), Trouble> {
     Ok(())
 }
 
+/// Whether the tables are there, and of our version. Changes nothing.
+pub(super) async fn are_there(client: &Client, schema: &str) -> Result<(), Trouble> {
+    let found = version(client, schema).await?;
+    check(found, schema)?;
+    let what = match found {
+        LATEST => return Ok(()),
+        0 => "has no order tables",
+        _ => "has order tables of an earlier release",
+    };
+    Err(Trouble::new(format!(
+        "{what} in schema {schema}; the paywall makes them when it starts. Nothing was changed"
+    )))
+}
+
 /// Brings the tables to our version.
 pub(super) async fn migrate(client: &mut Client, schema: &str) -> Result<(), Trouble> {
     let found = version(client, schema).await?;

@@ -29,8 +29,7 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// How long Redis may take for one step. Default 600 ms; a write whose answer stays away is looked for once more, in
-    /// half the time, so that nobody waits for more than 900 ms.
+    /// How long Redis may take for one step, with the look for a write whose answer stays away. Default 900 ms.
     pub const fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
@@ -62,7 +61,7 @@ impl RedisStoreBuilder {
         }
         let nodes = nodes::parse(urls, self.patience).map_err(problem)?;
         // Links are less patient, so that what is told is why.
-        let way = Way { place: nodes::place(&nodes), limit: self.patience * 4 / 5 };
+        let way = Way { place: nodes::place(&nodes), limit: self.patience * 3 / 5 };
         let keys = Keys::new(self.prefix);
         let link = way.open(nodes, &keys).await?;
         let rows = RedisRows::new(link, keys, way.place, self.kept);
@@ -74,7 +73,7 @@ impl Default for RedisStoreBuilder {
     fn default() -> Self {
         Self {
             prefix: "x402".to_owned(),
-            patience: Duration::from_millis(600),
+            patience: Duration::from_millis(900),
             kept: Kept { lifetime: Duration::from_secs(10 * 60), bytes: 1024 * 1024 },
         }
     }

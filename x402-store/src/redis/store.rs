@@ -27,8 +27,8 @@ use crate::{forward::order_store, rows::Rows as _, steps::Steps};
 /// - A user of its own needs `+@read +@write +@scripting +@connection +info +time` on `~x402:*`, in a cluster also
 ///   `+cluster`, and `+config|get` to have the loss window told.
 ///
-/// While Redis does not answer every call fails within [`patience`](RedisStoreBuilder::patience) and half of it again;
-/// it goes on by itself when Redis does. `rediss://` needs the feature `redis-tls`.
+/// While Redis does not answer every call fails within its [`patience`](RedisStoreBuilder::patience); it goes on by
+/// itself when Redis does. `rediss://` needs the feature `redis-tls`.
 ///
 /// ```no_run
 /// use x402_core::{Engine, price::Prices, testing::FakeFacilitator};

@@ -13,8 +13,13 @@ pub(super) enum Version {
     Ours(u32),
 }
 
-/// Reads whose file it is. Changes nothing.
+/// Reads whose file it is, at one moment: another process may be making its tables. Changes nothing.
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<Version> {
+    let moment = connection.unchecked_transaction()?;
+    version_in(&moment)
+}
+
+fn version_in(connection: &Connection) -> rusqlite::Result<Version> {
     let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
     let tables = connection.query_row("SELECT 1 FROM sqlite_schema LIMIT 1", [], |_| Ok(())).optional()?;
     Ok(match (number("application_id")?, number("user_version")?, tables) {
@@ -27,7 +32,7 @@ pub(super) fn version(connection: &Connection) -> rusqlite::Result<Version> {
 /// Takes the steps that the file has not seen, all or none. Several processes may come at once.
 pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let done = match version(&transaction)? {
+    let done = match version_in(&transaction)? {
         Version::Ours(done) => done,
         Version::Empty | Version::Foreign => 0,
     };

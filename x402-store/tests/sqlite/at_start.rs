@@ -1,6 +1,6 @@
 //! Files that cannot be opened: each says what to do, and stays as it was.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use x402_store::SqliteStore;
 
@@ -110,7 +110,9 @@ fn many_may_open_a_new_file_at_once() {
         let file = new_file();
         std::thread::scope(|scope| {
             for _ in 0..8 {
-                scope.spawn(|| SqliteStore::open(&file).unwrap());
+                // Each waits for those before it, on a disk that others use too.
+                let patient = SqliteStore::builder().patience(Duration::from_secs(30));
+                scope.spawn(|| patient.open(&file).unwrap());
             }
         });
     }

@@ -19,12 +19,13 @@ pub(super) fn check() -> Result<Done, Failure> {
 }
 
 /// Each with the least it can do with: the EVM crate refuses to compile without a curve.
-const PACKAGES: [(&str, &str); 7] = [
+const PACKAGES: [(&str, &str); 8] = [
     ("x402-core", ""),
     ("x402-store", ""),
     ("x402-tower", ""),
     ("x402-axum", ""),
     ("x402-actix", ""),
+    ("x402-server", ""),
     ("x402-evm", "secp256k1"),
     ("x402-evm", "k256"),
 ];

@@ -10,9 +10,12 @@ pub(super) fn check() -> Result<Done, Failure> {
     if bare.len() > BARE_LIMIT {
         return Err(format!("x402-core without features needs {} crates: {bare:?}", bare.len()).into());
     }
-    for package in WITHOUT_CHAIN {
-        let all = crates(package, "--all-features")?;
-        println!("{package} with all features: {} crates", all.len());
+    let all = WITHOUT_CHAIN.map(|package| (package, "--all-features", "with all features"));
+    // Its router alone.
+    let router = ("x402-server", "--no-default-features", "without features");
+    for (package, features, with) in all.into_iter().chain([router]) {
+        let all = crates(package, features)?;
+        println!("{package} {with}: {} crates", all.len());
         let chain: Vec<_> = all.iter().filter(|name| name.starts_with("alloy")).collect();
         if !chain.is_empty() {
             return Err(format!("{package} pulls in {chain:?}").into());

@@ -4,7 +4,7 @@ use clap::ValueEnum;
 
 use super::{Done, Failure, Tally, features, fuzz, sizes, tally::tallied};
 use crate::{
-    job,
+    job, simulate,
     workspace::{Metadata, cargo},
 };
 
@@ -25,6 +25,8 @@ pub(super) enum Step {
     Scenarios,
     /// Real sockets and a real chain
     E2e,
+    /// Several instances over one store, which fails meanwhile
+    Many,
     /// Servers are killed, stopped and asked to end
     Crash,
     /// The stock clients pay us
@@ -37,6 +39,8 @@ pub(super) enum Step {
     Package,
     /// Allocations and times within their budgets, in an optimised build
     Budgets,
+    /// Ten thousand seeds of the simulation, in an optimised build
+    Simulate,
     /// Ten seconds of each fuzz target
     Fuzz,
 }
@@ -51,7 +55,13 @@ impl Step {
             Self::Docs => quiet(cargo(DOCS).env("RUSTDOCFLAGS", "-D warnings")),
             Self::Scenarios => tests(&end_to_end("scenarios")),
             Self::E2e => tests(&end_to_end("e2e")),
-            Self::Crash => tests(&end_to_end("crash")),
+            Self::Many => tests(&end_to_end("many")),
+            Self::Crash => {
+                devchain::interop_dir()?;
+                // Its tests mostly wait for leases to lapse.
+                let tests = ["test"].into_iter().chain(end_to_end("crash"));
+                tallied(cargo(tests).env("RUST_TEST_THREADS", "5")).map(Done::Passed)
+            }
             Self::Interop => {
                 let clients = devchain::interop_dir()?;
                 job::run(Command::new("node").arg("--test").current_dir(clients))?;
@@ -61,6 +71,7 @@ impl Step {
             Self::Sizes => sizes::check(),
             Self::Package => package(),
             Self::Budgets => tallied(&mut cargo(BUDGETS)).map(Done::Passed),
+            Self::Simulate => tallied(&mut simulate::gate()).map(Done::Passed),
             Self::Fuzz => fuzz::run(),
         }
     }
@@ -70,7 +81,16 @@ impl Step {
     /// Whether its tests need Redis and PostgreSQL.
     #[cfg(unix)]
     pub(super) const fn starts_services(self) -> bool {
-        matches!(self, Self::Unit | Self::Scenarios | Self::E2e | Self::Crash | Self::Interop | Self::Budgets)
+        matches!(
+            self,
+            Self::Unit
+                | Self::Scenarios
+                | Self::E2e
+                | Self::Many
+                | Self::Crash
+                | Self::Interop
+                | Self::Budgets
+        )
     }
 }
 

@@ -139,6 +139,7 @@ impl Record {
             reason: None,
             dead: self.flags.has(Flags::DEAD),
             response_kept: self.flags.has(Flags::RESPONSE_KEPT),
+            response: None,
             noticed: self.flags.has(Flags::NOTICED),
             leased_until: self.leased_until(),
             fence: self.fence(),

@@ -8,7 +8,7 @@ use crate::{
     facilitator::Settlement,
     order::{
         Event, KeptPayment, Lease, OpenRequest, Opened, Order, OrderId, OrderStore, OwnerToken, Provenance,
-        QuoteMark, RequestFingerprint, StoreError, StoredResponse, Terms, Worker,
+        QuoteMark, RequestFingerprint, StoreError, StoredResponse, Terms, Verifier, Worker,
     },
     price::{AtomicAmount, NetworkId, PriceOption},
     quote::BindingLevel,
@@ -81,6 +81,8 @@ impl Payments {
     pub fn traced(&self, number: u32) -> OpenRequest {
         let quote = QuoteMark {
             id: self.random("quote", number),
+            nonce: self.random("quote nonce", number),
+            resource: self.bytes("quoted resource", number),
             digest: self.bytes("quote", number),
             issued_at: self.now.before(LEASE),
             expires_at: self.now.after(LEASE),
@@ -94,7 +96,7 @@ impl Payments {
             binding: BindingLevel::SignedQuote,
             authorization_hash: self.bytes("authorization", number),
             valid_after: self.now.before(MEMORY),
-            verified_by: "local".into(),
+            verified_by: Verifier::Local,
         };
         OpenRequest { provenance: Some(Arc::new(provenance)), ..self.request(number) }
     }

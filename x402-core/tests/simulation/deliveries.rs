@@ -1,0 +1,88 @@
+//! What arrived at clients, and whether it may have.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio::time::Instant;
+use x402_core::scheme::PaymentKey;
+
+use crate::world::{Forgot, World, short};
+
+/// Responses by payment.
+#[derive(Debug, Default)]
+pub(crate) struct Deliveries {
+    by_key: BTreeMap<PaymentKey, Vec<Delivery>>,
+    /// Of each payer: responses that were sent before their payments were settled.
+    at_risk: BTreeMap<String, BTreeSet<PaymentKey>>,
+}
+
+/// A run of the handler whose response arrived in full.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Delivery {
+    pub(crate) run: u64,
+    /// When its first byte was sent.
+    pub(crate) begun: Instant,
+}
+
+impl Deliveries {
+    pub(crate) fn of(&self, key: &PaymentKey) -> &[Delivery] {
+        self.by_key.get(key).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// The first byte of a response leaves.
+pub(crate) fn leaves(world: &World, key: &PaymentKey, payer: &str, deferred: bool) {
+    let is_paid = |key: &PaymentKey| world.chain().paid(key.as_bytes()).is_some();
+    if is_paid(key) {
+        return;
+    }
+    if !deferred {
+        world.broken(format!("{}: a response leaves unpaid", short(key)));
+        return;
+    }
+    world.count("sent before it was settled");
+    let mut deliveries = world.deliveries();
+    let at_risk = deliveries.at_risk.entry(payer.to_owned()).or_default();
+    at_risk.insert(*key);
+    // What has failed no longer counts; what the store has not heard of yet does.
+    let rows = world.rows();
+    let owes = |key: &PaymentKey| rows.orders.get(key).is_some_and(|row| row.order.owes_settlement());
+    at_risk.retain(owes);
+    // Each server may be about to add what the other does not see yet.
+    let most = world.climate.per_payer * SERVERS;
+    let many = at_risk.len() as u64;
+    drop(rows);
+    if many > most {
+        world.broken(format!("{many} responses to {payer} are out unsettled, more than {most}"));
+    }
+}
+
+/// A response arrived in full.
+pub(crate) fn arrives(world: &World, key: &PaymentKey, run: u64, begun: Instant, deferred: bool) {
+    let mut deliveries = world.deliveries();
+    let of_key = deliveries.by_key.entry(*key).or_default();
+    if of_key.iter().any(|delivery| delivery.run == run) {
+        return;
+    }
+    of_key.push(Delivery { run, begun });
+    of_key.sort_by_key(|delivery| delivery.begun);
+    if of_key.len() == 1 {
+        world.count("delivered");
+        return;
+    }
+    // While a response is out its holder may lose the order to somebody else, or to a store that forgets, without the
+    // means to call it back.
+    let first = of_key[0].begun;
+    let lapsed = |at: &Instant| *at >= first;
+    if world.rows().orders.get(key).is_some_and(|row| row.lapses.iter().any(lapsed)) {
+        world.count("delivered twice: its holder was gone");
+    } else if world.rows().lost_responses.contains(key) {
+        world.count("delivered twice: a response sent again was forgotten");
+    } else if world.forgot() == Some(Forgot::LastSeconds) || (deferred && world.forgot().is_some()) {
+        world.count("delivered twice: the store forgot");
+    } else {
+        let runs: Vec<_> = of_key.iter().map(|delivery| delivery.run).collect();
+        world.broken(format!("{}: delivered more than once, runs {runs:?}", short(key)));
+    }
+}
+
+const SERVERS: u64 = 2;

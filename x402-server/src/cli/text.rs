@@ -1,0 +1,53 @@
+//! What is shown to people.
+
+use std::fmt::Write as _;
+
+use x402_core::price::{AtomicAmount, NetworkId, token};
+
+/// Without anything that a terminal would obey: parts of orders were written by strangers.
+pub(super) fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() || is_direction(character) {
+            let _ = write!(plain, "{}", character.escape_unicode());
+        } else {
+            plain.push(character);
+        }
+    }
+    plain
+}
+
+/// Marks that turn the order of what stands around them.
+const fn is_direction(character: char) -> bool {
+    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// `0.01 USDC` for tokens that are known, else atomic units and the token's address.
+pub(super) fn money(amount: AtomicAmount, network: &NetworkId, asset: &str) -> String {
+    match token(network, asset) {
+        Some(token) => format!("{} {}", amount.to_decimal(token.decimals), token.symbol),
+        None => format!("{amount} {}", plain(asset)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_not_told_what_to_do() {
+        assert_eq!(
+            plain("/weather/\u{1b}[2Joslo\n\u{202e}\u{9b}"),
+            "/weather/\\u{1b}[2Joslo\\u{a}\\u{202e}\\u{9b}"
+        );
+        assert_eq!(plain("/wetter/köln"), "/wetter/köln");
+    }
+
+    #[test]
+    fn money_is_shown_in_units_that_people_know() {
+        let network = "eip155:84532".parse().unwrap();
+        let usdc = "0x036cbd53842c5426634e7929541ec2318f3dcf7e";
+        assert_eq!(money(10_000.into(), &network, usdc), "0.01 USDC");
+        assert_eq!(money(5.into(), &network, "0xabc"), "5 0xabc");
+    }
+}
