@@ -19,6 +19,8 @@ mod codec;
 #[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod forward;
 #[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
+mod patience;
+#[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod rows;
 #[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod steps;

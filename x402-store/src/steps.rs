@@ -11,7 +11,6 @@
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use moka::sync::Cache;
-use tokio::time::timeout;
 use x402_core::{
     order::{
         Event, Lease, OpenRequest, Opened, Opening, Order, OwnerToken, StoreError, Transition, Worker,
@@ -21,7 +20,10 @@ use x402_core::{
     time::UnixSeconds,
 };
 
-use crate::rows::{Change, Displaced, Inserted, Row, Rows};
+use crate::{
+    patience::within,
+    rows::{Change, Displaced, Inserted, Row, Rows},
+};
 
 pub(crate) struct Steps<R> {
     pub(crate) rows: R,
@@ -208,8 +210,8 @@ impl<R: Rows> Steps<R> {
     /// Whether a write of which nothing good was heard was done all the same.
     async fn is_written(&self, Change { row, .. }: &Change) -> bool {
         self.recent.invalidate(&row.order.key);
-        let read = timeout(self.patience / 3, self.rows.load(&row.order.key)).await;
-        matches!(read, Ok(Ok(Some(there))) if there.is_same_as(row))
+        let read = within(self.patience / 3, self.rows.load(&row.order.key)).await;
+        matches!(read, Some(Ok(Some(there))) if there.is_same_as(row))
     }
 
     /// Leaves time to look whether it was done.
@@ -217,14 +219,14 @@ impl<R: Rows> Steps<R> {
         &self,
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        within(self.patience * 2 / 3, work).await
+        within(self.patience * 2 / 3, work).await.unwrap_or_else(late)
     }
 
     pub(crate) async fn in_time<T>(
         &self,
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        within(self.patience, work).await
+        within(self.patience, work).await.unwrap_or_else(late)
     }
 
     fn remember(&self, row: Row) {
@@ -238,12 +240,8 @@ impl<R> fmt::Debug for Steps<R> {
     }
 }
 
-async fn within<T>(
-    limit: Duration,
-    work: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreError> {
-    let late = |_| Err(StoreError::Unavailable("no answer in time".into()));
-    timeout(limit, work).await.unwrap_or_else(late)
+fn late<T>() -> Result<T, StoreError> {
+    Err(StoreError::Unavailable("no answer in time".into()))
 }
 
 /// The version of a new order's first row.

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::Mutex, task::JoinHandle, time::timeout};
+use tokio::{sync::Mutex, task::JoinHandle};
 use tokio_postgres::{Error, Row, Statement};
 
 use super::{
@@ -11,6 +11,7 @@ use super::{
     statements::Statements,
     trouble::Trouble,
 };
+use crate::patience::within;
 
 /// One connection at a time, made when it is needed, used by any number at once: their statements follow each other
 /// without waiting for answers.
@@ -51,7 +52,7 @@ impl Link {
                 done => done,
             }
         };
-        timeout(self.limit, asked).await.unwrap_or_else(|_| Err(Trouble::silence()))
+        within(self.limit, asked).await.unwrap_or_else(|| Err(Trouble::silence()))
     }
 
     /// # Cancellation

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{task::AbortHandle, time::timeout};
+use tokio::task::AbortHandle;
 use tokio_postgres::Client;
 
 use super::{
@@ -18,6 +18,7 @@ use super::{
     statements::Statements,
     trouble::{READ_ONLY, Trouble},
 };
+use crate::patience::within;
 
 /// What connections are made to, and for how long each of their statements may take.
 pub(super) struct Target {
@@ -139,7 +140,7 @@ async fn set_up(client: &Client, target: &Target, limit: Duration) -> Result<(),
 }
 
 async fn in_time<T>(limit: Duration, work: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
-    timeout(limit, work).await.unwrap_or_else(|_| Err(Trouble::silence()))
+    within(limit, work).await.unwrap_or_else(|| Err(Trouble::silence()))
 }
 
 /// Every statement finds its rows by an index, whatever the server believes to know of the tables: they grow fast, and

@@ -18,6 +18,9 @@ use redis::{
 };
 use tokio::task::JoinSet;
 
+use super::late;
+use crate::patience::within;
+
 #[derive(Clone)]
 pub(in crate::redis) struct ClusterLink {
     inner: Arc<Inner>,
@@ -25,6 +28,7 @@ pub(in crate::redis) struct ClusterLink {
 
 struct Inner {
     client: ClusterClient,
+    limit: Duration,
     state: Mutex<State>,
 }
 
@@ -39,19 +43,21 @@ impl ClusterLink {
         let client = ClusterClientBuilder::new(nodes)
             .tcp_settings(settings)
             .connection_timeout(limit / 2)
-            .response_timeout(limit)
-            .overall_response_timeout(Some(limit))
+            .response_timeout(limit * 2)
+            .overall_response_timeout(Some(limit * 2))
             .retries(RETRIES)
             .min_retry_wait(5)
             .max_retry_wait(50)
             .build()?;
         let state = State { connection: client.get_async_connection().await?, renewed: Instant::now() };
-        Ok(Self { inner: Arc::new(Inner { client, state: Mutex::new(state) }) })
+        Ok(Self { inner: Arc::new(Inner { client, limit, state: Mutex::new(state) }) })
     }
 
     pub(super) async fn value(&self, command: &Cmd) -> RedisResult<Value> {
         let mut connection = self.state().connection.clone();
-        let answer = connection.req_packed_command(command).await.and_then(Value::extract_error);
+        // Shorter than the driver's limits, which count the time in which nobody could read an answer.
+        let answer = within(self.inner.limit, connection.req_packed_command(command)).await;
+        let answer = answer.unwrap_or_else(|| Err(late())).and_then(Value::extract_error);
         answer.inspect_err(|error| self.renew(error))
     }
 

@@ -3,7 +3,7 @@
 mod cluster;
 mod node;
 
-use redis::{Cmd, FromRedisValue, RedisResult, ServerErrorKind, Value};
+use redis::{Cmd, FromRedisValue, RedisError, RedisResult, ServerErrorKind, Value};
 
 pub(super) use self::{cluster::ClusterLink, node::NodeLink};
 use super::script::Script;
@@ -60,4 +60,9 @@ impl Link {
             Self::Cluster(cluster) => cluster.value(command).await,
         }
     }
+}
+
+/// No answer in time, as the driver would say it.
+fn late() -> RedisError {
+    std::io::Error::from(std::io::ErrorKind::TimedOut).into()
 }

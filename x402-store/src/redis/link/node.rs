@@ -14,6 +14,9 @@ use redis::{
     aio::MultiplexedConnection,
 };
 
+use super::late;
+use crate::patience::within;
+
 #[derive(Clone)]
 pub(in crate::redis) struct NodeLink {
     inner: Arc<Inner>,
@@ -22,6 +25,7 @@ pub(in crate::redis) struct NodeLink {
 struct Inner {
     client: Client,
     config: AsyncConnectionConfig,
+    limit: Duration,
     state: Mutex<State>,
     connecting: tokio::sync::Mutex<()>,
 }
@@ -37,13 +41,15 @@ struct State {
 impl NodeLink {
     /// Does not connect yet.
     pub(in crate::redis) fn new(info: ConnectionInfo, limit: Duration) -> RedisResult<Self> {
+        // The limit is kept here: the driver's own would count the time in which nobody could read an answer.
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(limit))
-            .set_response_timeout(Some(limit))
+            .set_connection_timeout(None)
+            .set_response_timeout(None)
             .set_pipeline_buffer_size(QUEUE);
         let inner = Inner {
             client: Client::open(info)?,
             config,
+            limit,
             state: Mutex::default(),
             connecting: tokio::sync::Mutex::default(),
         };
@@ -52,7 +58,8 @@ impl NodeLink {
 
     pub(super) async fn value(&self, command: &Cmd) -> RedisResult<Value> {
         let (mut connection, number) = self.connection().await?;
-        let answer = connection.send_packed_command(command).await.and_then(Value::extract_error);
+        let answer = self.in_time(connection.send_packed_command(command)).await;
+        let answer = answer.and_then(Value::extract_error);
         answer.inspect_err(|error| self.give_up(error, number))
     }
 
@@ -62,7 +69,7 @@ impl NodeLink {
             pipeline.add_command(command.clone());
         }
         let (mut connection, number) = self.connection().await?;
-        let answers = connection.send_packed_commands(&pipeline, 0, commands.len()).await;
+        let answers = self.in_time(connection.send_packed_commands(&pipeline, 0, commands.len())).await;
         let answers = answers.and_then(|all| all.into_iter().map(Value::extract_error).collect());
         answers.inspect_err(|error| self.give_up(error, number))
     }
@@ -81,8 +88,9 @@ impl NodeLink {
         {
             return Err(error.clone());
         }
-        let attempt =
-            self.inner.client.get_multiplexed_async_connection_with_config(&self.inner.config).await;
+        let inner = &self.inner;
+        let attempt = inner.client.get_multiplexed_async_connection_with_config(&inner.config);
+        let attempt = self.in_time(attempt).await;
         let mut state = self.state();
         match attempt {
             Ok(connection) => {
@@ -95,6 +103,10 @@ impl NodeLink {
                 Err(error)
             }
         }
+    }
+
+    async fn in_time<T>(&self, work: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
+        within(self.inner.limit, work).await.unwrap_or_else(|| Err(late()))
     }
 
     fn open(&self) -> Option<(MultiplexedConnection, u64)> {
