@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::{Value, json};
+use serde_json::json;
 use x402_tests::{Connection, Fleet, Framework, Request, eventually};
 
 use crate::{
@@ -39,9 +39,7 @@ fn who_stood_still_while_settling_delivers_nothing() {
         fleet.chain.set_automine(false).unwrap();
         let mut first = Connection::open(fleet.servers[0].address()).unwrap();
         first.write(&request.bytes()).unwrap();
-        let pending = |count: &str| {
-            fleet.chain.rpc("txpool_status", json!([])).unwrap()["pending"] == Value::from(count)
-        };
+        let pending = |count: &str| fleet.chain.rpc("txpool_status", json!([])).unwrap()["pending"] == count;
         eventually("the chain has the transaction", || pending("0x1"));
         let records = Records::of(&place);
         thread::scope(|scope| {

@@ -10,7 +10,7 @@ use std::{
 use devservices::{Postgres, Redis};
 use tempfile::TempDir;
 use x402_core::{error::BoxError, order::OrderStore};
-use x402_store::{PostgresStore, RedisStore, SqliteStore};
+use x402_store::StoreUrl;
 use x402_tests::{Request, Response};
 
 /// A kind of store that survives its users.
@@ -73,11 +73,7 @@ impl Place {
 
     /// The store, beside the servers that use it.
     pub(crate) async fn open(&self) -> Result<Arc<dyn OrderStore>, BoxError> {
-        Ok(match self.url.split_once(':') {
-            Some(("sqlite", file)) => Arc::new(SqliteStore::open(file)?),
-            Some(("postgres", _)) => Arc::new(PostgresStore::connect(&self.url).await?),
-            _ => Arc::new(RedisStore::connect(&self.url).await?),
-        })
+        Ok(self.url.parse::<StoreUrl>()?.connect_existing().await?)
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::{Value, json};
+use serde_json::json;
 use x402_core::order::PaymentState;
 use x402_tests::{Connection, Fleet, Framework, Request, eventually};
 
@@ -136,7 +136,7 @@ impl Cell {
                 let mut connection = Connection::open(address).unwrap();
                 connection.write(&request.bytes()).unwrap();
                 eventually("the chain has the transaction", || {
-                    fleet.chain.rpc("txpool_status", json!([])).unwrap()["pending"] == Value::from("0x1")
+                    fleet.chain.rpc("txpool_status", json!([])).unwrap()["pending"] == "0x1"
                 });
                 server.kill();
                 connection.response(false).ok().as_ref().and_then(token)
