@@ -68,8 +68,14 @@ impl Rows for PostgresRows {
             let payer = text(&order.payer);
             let with: [Parameter<'_>; 2] = [&payer, &name];
             let found = self.read(Ask::Prepared(|all| &all.namesake), &with).await?;
-            if let Some(namesake) = found.first() {
-                return row(namesake).map(Inserted::Namesake);
+            if let Some(namesake) = found.first().map(row).transpose()? {
+                if namesake.order.key != order.key {
+                    return Ok(Inserted::Namesake(namesake));
+                }
+                // It came back under that name since it was looked at, and must not be displaced twice.
+                if Some(namesake.version) != displaced.version {
+                    return Ok(Inserted::There(namesake));
+                }
             }
         }
         Err(StoreError::Unavailable(CONTENDED.into()))
