@@ -34,12 +34,12 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_millis(100);
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn silence_ends_after_the_limit() {
-        let start = tokio::time::Instant::now();
+        let start = Instant::now();
         assert_eq!(within(LIMIT, pending::<()>()).await, None);
-        assert!((LIMIT..LIMIT * 2).contains(&start.elapsed()), "{:?}", start.elapsed());
-        assert_eq!(within(LIMIT, sleep(LIMIT / 2)).await, Some(()));
+        assert!(start.elapsed() >= LIMIT, "{:?}", start.elapsed());
+        assert_eq!(within(LIMIT, sleep(LIMIT / 4)).await, Some(()));
     }
 
     #[tokio::test]
