@@ -48,7 +48,6 @@ pub(crate) fn rounds(default: usize) -> usize {
 }
 
 /// While this is held nobody else loads the machine, so that times mean something.
-#[must_use]
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     // Whoever failed while it had the machine has nothing to do with the next one.

@@ -174,7 +174,27 @@ impl Server {
     /// # Panics
     /// Where there is no `kill` command.
     pub fn ask_to_end(&self) {
-        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        self.signal("-TERM");
+    }
+
+    /// Lets the process stand still, as a machine does that is moved: connections stay open and time goes on.
+    ///
+    /// # Panics
+    /// As [`ask_to_end`](Self::ask_to_end).
+    pub fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on after a [`pause`](Self::pause).
+    ///
+    /// # Panics
+    /// As [`ask_to_end`](Self::ask_to_end).
+    pub fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, which: &str) {
+        let sent = Command::new("kill").args([which, &self.child.id().to_string()]).status();
         assert!(sent.expect("there is a kill command").success(), "the server is gone already");
     }
 
@@ -204,7 +224,7 @@ impl Server {
         self.child.wait().expect("the server is our child");
     }
 
-    /// Starts a killed server again: same port, same environment, same log.
+    /// Starts a killed server again: same port, same environment, same files.
     ///
     /// # Panics
     /// When it does not start.
@@ -214,6 +234,15 @@ impl Server {
         let (child, address, stderr) = spawn(self.framework, &self.environment, &self.folder, port)
             .unwrap_or_else(|told| panic!("the server did not start again: {told}"));
         (self.child, self.address, self.stderr) = (child, address, stderr);
+    }
+
+    /// The same with another environment from now on.
+    ///
+    /// # Panics
+    /// As [`restart`](Self::restart).
+    pub fn restart_with(&mut self, adjust: impl FnOnce(Environment) -> Environment) {
+        self.environment = adjust(std::mem::take(&mut self.environment));
+        self.restart();
     }
 }
 
@@ -237,6 +266,7 @@ fn spawn(
         .env("PORT", port.to_string())
         .env("FRAMEWORK", framework.to_string())
         .env("DELIVERY_LOG", folder.log())
+        .env("JOURNAL", folder.journal())
         .env("RUST_LOG", env::var("RUST_LOG").unwrap_or_else(|_| "info".into()))
         .env("NO_COLOR", "1")
         .envs(environment.0.iter().map(|(name, value)| (name, value)))
@@ -291,6 +321,10 @@ impl Folder {
 
     fn log(&self) -> PathBuf {
         self.0.join("deliveries")
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.0.join("journal")
     }
 }
 

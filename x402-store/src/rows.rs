@@ -34,6 +34,15 @@ impl Row {
     }
 }
 
+/// Those that can be read. One that cannot, and is first each time, must not keep the worker from all others.
+pub(crate) fn readable(rows: impl IntoIterator<Item = Result<Row, StoreError>>) -> Vec<Row> {
+    let told = |error: &StoreError| {
+        let cause = std::error::Error::source(error).map(ToString::to_string);
+        tracing::error!(cause, "an order that is due cannot be read: nobody looks after it");
+    };
+    rows.into_iter().filter_map(|row| row.inspect_err(told).ok()).collect()
+}
+
 /// A row as it is to be, with everything that becomes durable in the same step.
 #[derive(Clone, Debug)]
 pub(crate) struct Change {
@@ -65,6 +74,12 @@ pub(crate) struct Displaced {
     /// The payment that has the identifier, and its version when it had no use for it any more. It keeps its row, only
     /// its name goes on.
     pub(crate) namesake: Option<(PaymentKey, u64)>,
+}
+
+/// A transaction's name as it is compared: hashes in hexadecimal digits are the same in both cases.
+#[cfg(any(test, feature = "postgres", feature = "sqlite"))]
+pub(crate) fn one_case(transaction: &str) -> String {
+    if transaction.starts_with("0x") { transaction.to_ascii_lowercase() } else { transaction.to_owned() }
 }
 
 /// A back end. Each method is one atomic step; after an error nobody knows whether it was taken.

@@ -165,6 +165,7 @@ impl<R: Rows> Steps<R> {
         now: UnixSeconds,
     ) -> Result<Vec<(Lease, Order)>, StoreError> {
         let mut taken = Vec::new();
+        let mut failed = Vec::new();
         for Row { mut order, version, .. } in self.in_time(self.rows.due(limit, now)).await? {
             // An index may be late; the row decides.
             if order.due().is_none_or(|due| due > now) {
@@ -181,12 +182,18 @@ impl<R: Rows> Steps<R> {
                 }
                 // Another worker, or a presentation, was faster.
                 Ok(false) => {}
-                Err(error) if taken.is_empty() => return Err(error),
-                // What is taken is worked on.
-                Err(_) => break,
+                // It may be the fault of this one, which would be the first again next time.
+                Err(error) => failed.push(error),
+            }
+            if failed.len() == FAILURES {
+                break;
             }
         }
-        Ok(taken)
+        match failed.pop() {
+            // What is taken is worked on.
+            Some(error) if taken.is_empty() => Err(error),
+            _ => Ok(taken),
+        }
     }
 
     async fn load(&self, key: &PaymentKey) -> Result<Option<Row>, StoreError> {
@@ -259,6 +266,8 @@ fn contended() -> StoreError {
 }
 
 const ATTEMPTS: usize = 16;
+/// Orders that a worker does not get at before the store counts as unavailable.
+const FAILURES: usize = 4;
 /// Orders that are being worked on by this process, with room.
 const RECENT: u64 = 10_000;
 const RECENT_FOR: Duration = Duration::from_secs(60);

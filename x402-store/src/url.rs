@@ -116,14 +116,16 @@ impl FromStr for StoreUrl {
 /// Without user, password and options.
 impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Kind::Memory | Kind::Sqlite = self.kind {
-            return f.write_str(&self.text);
-        }
-        for (index, node) in self.text.split(',').enumerate() {
+        // Several nodes have a URL each; the hosts of a database have one together, in which a comma may be the password's.
+        let urls: Vec<_> = match self.kind {
+            Kind::Memory | Kind::Sqlite => return f.write_str(&self.text),
+            Kind::Redis => self.text.split(',').map(|url| url.split_once("//")).collect(),
+            Kind::Postgres => vec![self.text.split_once("//")],
+        };
+        let are_whole = urls.iter().all(Option::is_some);
+        for (index, (scheme, rest)) in urls.into_iter().flatten().enumerate() {
             let comma = if index == 0 { "" } else { "," };
-            let (scheme, rest) = node.split_once("//").unwrap_or(("", node));
-            let slashes = if scheme.is_empty() { "" } else { "//" };
-            write!(f, "{comma}{scheme}{slashes}{}", place(rest))?;
+            write!(f, "{comma}{scheme}//{}", if are_whole { place(rest) } else { ".." })?;
         }
         Ok(())
     }
@@ -214,9 +216,13 @@ mod tests {
             ("redis://localhost:6379", "redis://localhost:6379"),
             ("rediss://:hidden@one:6379/2?x=hidden", "rediss://one:6379/2"),
             ("redis://u:hidden@one:1,redis://u:hidden@two:2", "redis://one:1,redis://two:2"),
-            ("redis://u:hidden@one:1,u:hidden@two:2", "redis://one:1,two:2"),
+            ("redis://u:hidden@one:1,u:hidden@two:2", "redis://.."),
+            ("redis://u:hid,den@one:1", "redis://.."),
+            ("redis://one:1?x=hid,den", "redis://.."),
             ("postgres://u:hidden@db/shop?password=hidden", "postgres://db/shop"),
             ("postgresql://u:hid@hidden@db:5432/shop", "postgresql://db:5432/shop"),
+            ("postgres://u:hid,den@one:1,two:2/shop", "postgres://one:1,two:2/shop"),
+            ("postgres://db/shop?password=hid,den", "postgres://db/shop"),
             ("postgres://u:hid?hidden@db/shop", "postgres://.."),
             ("postgres://db/shop?password=hid@hidden", "postgres://.."),
         ] {

@@ -1,14 +1,17 @@
 //! The environment, read once; every mistake is one line that names its variable.
 
-use std::{env, error::Error, fmt, path::PathBuf};
+use std::{env, error::Error, fmt, path::PathBuf, sync::Arc};
 
 use x402_core::{
     Engine, EngineBuilder, SettleTiming, error::ConfigError, facilitator::HttpFacilitator, quote::QuoteKey,
 };
-use x402_evm::{EvmFacilitator, ExactEvm, GasKey};
+use x402_evm::{EvmFacilitator, ExactEvm, FileJournal, GasKey};
 use x402_store::StoreUrl;
 
-use crate::routes;
+use crate::{
+    crash::{Crash, CrashingJournal, CrashingSettler, CrashingStore},
+    routes,
+};
 
 /// What the environment says.
 #[derive(Debug)]
@@ -22,6 +25,9 @@ pub(crate) struct Config {
     settle: SettleTiming,
     quote_key: Option<QuoteKey>,
     store: StoreUrl,
+    journal: Option<PathBuf>,
+    /// Where in a payment this process dies.
+    pub(crate) crash: Crash,
 }
 
 /// Through which adapter requests come.
@@ -77,6 +83,12 @@ impl Config {
             store: read("STORE_URL")?
                 .map_or_else(|| "memory:".parse(), |url| url.parse())
                 .map_err(|error| Mistake::new("STORE_URL", error))?,
+            journal: read("JOURNAL")?.map(PathBuf::from),
+            crash: read("CRASH_AT")?
+                .map(|step| Crash::named(&step))
+                .transpose()
+                .map_err(|problem| Mistake::new("CRASH_AT", problem))?
+                .unwrap_or_default(),
         })
     }
 
@@ -84,7 +96,11 @@ impl Config {
     pub(crate) async fn engine(self, url: &str) -> Result<Engine, Mistake> {
         let prices = routes::prices(self.origin.as_deref().unwrap_or(url), &self.pay_to)
             .map_err(|error| Mistake::new("ORIGIN or PAY_TO", error))?;
-        let store = self.store.connect().await.map_err(|error| Mistake::new("STORE_URL", error))?;
+        let mut store = self.store.connect().await.map_err(|error| Mistake::new("STORE_URL", error))?;
+        let crash = self.crash;
+        if crash.is_wanted() {
+            store = Arc::new(CrashingStore { inner: store, crash });
+        }
         if store.is_shared() && self.quote_key.is_none() {
             return Err(Mistake::new("QUOTE_KEY", "is missing: instances that share a store share a key"));
         }
@@ -94,9 +110,13 @@ impl Config {
         }
         match self.settler {
             Settler::Node { url, gas_key } => {
-                let facilitator =
+                let mut facilitator =
                     EvmFacilitator::new(&url, gas_key).map_err(|error| Mistake::new("RPC_URL", error))?;
-                let engine = build(builder.facilitator(facilitator))?;
+                if let Some(file) = self.journal {
+                    let inner = FileJournal::open(file).map_err(|error| Mistake::new("JOURNAL", error))?;
+                    facilitator = facilitator.journal(CrashingJournal { inner, crash });
+                }
+                let engine = build(builder.facilitator(CrashingSettler { inner: facilitator, crash }))?;
                 engine.preflight().await.map_err(|error| Mistake::new("RPC_URL", error))?;
                 Ok(engine)
             }

@@ -11,6 +11,7 @@ use x402_core::{Engine, PaidContext};
 
 use crate::{
     answer::{Answer, Chunks},
+    crash::{Crash, Step},
     delivery::{DeliveryLog, token},
     routes::Route,
 };
@@ -19,6 +20,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Handlers {
     log: Option<DeliveryLog>,
+    crash: Crash,
     runs: [AtomicU64; Route::ALL.len()],
 }
 
@@ -34,8 +36,8 @@ pub(crate) struct Call {
 }
 
 impl Handlers {
-    pub(crate) fn new(log: Option<DeliveryLog>) -> Self {
-        Self { log, runs: Default::default() }
+    pub(crate) fn new(log: Option<DeliveryLog>, crash: Crash) -> Self {
+        Self { log, crash, runs: Default::default() }
     }
 
     /// Runs the handler of a route.
@@ -61,6 +63,7 @@ impl Handlers {
                 return Answer::text(500, "delivery log failed");
             }
         }
+        self.crash.reached(Step::Handler);
         respond(call).header("delivery-token", token)
     }
 

@@ -12,6 +12,8 @@
 //! | `STORE_URL` | where orders are kept; default: `memory:` |
 //! | `QUOTE_KEY` | what seals quotes, in hexadecimal; default: random, and required with a store that instances share |
 //! | `DELIVERY_LOG` | a file: each paid handler appends `route, payment key, random token` and syncs it before it answers |
+//! | `JOURNAL` | a file: each transaction is written down there before it is sent; default: in memory |
+//! | `CRASH_AT` | a step of a payment at which this process kills itself, as `kill -9` would; see below |
 //! | `RUST_LOG` | what to log to the standard error |
 //!
 //! Paid handlers send their token as `Delivery-Token`. `GET /stats` counts the runs of all handlers. `GET /ready`, which no
@@ -32,11 +34,28 @@
 //!
 //! They need the same `ORIGIN` and `QUOTE_KEY`, or one would not know the quotes of another, and a `SIGNER_KEY` each: a gas
 //! account belongs to one process.
+//!
+//! # Crashes
+//!
+//! For tests of what is left behind: the process is gone the first time that a payment comes to the step.
+//!
+//! | `CRASH_AT` | moment |
+//! |---|---|
+//! | `claimed` | its order is open |
+//! | `verified` | it is verified, and that is recorded |
+//! | `handler` | its handler has done its work and has yet to answer |
+//! | `intent` | it is recorded that a settlement begins, or is put off |
+//! | `noted` | its transaction is in the `JOURNAL` and not sent |
+//! | `settled` | the money has moved, and that is not recorded |
+//! | `answered` | that the money has moved is recorded |
+//! | `kept` | the response of a payment that was settled first is recorded |
+//! | `delivered` | the response is out, and that is not recorded |
 
 mod actix;
 mod answer;
 mod axum;
 mod config;
+mod crash;
 mod delivery;
 mod handlers;
 mod routes;
@@ -86,7 +105,7 @@ async fn run() -> Result<(), BoxError> {
     listener.set_nonblocking(true)?;
     let url = format!("http://{}", listener.local_addr()?);
     let log = config.delivery_log.as_deref().map(DeliveryLog::open).transpose()?;
-    let handlers = Arc::new(Handlers::new(log));
+    let handlers = Arc::new(Handlers::new(log, config.crash));
     let framework = config.framework;
     let engine = config.engine(&url).await?;
     tokio::spawn(engine.worker());

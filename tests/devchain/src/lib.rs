@@ -32,4 +32,5 @@ pub use self::{
     error::DevChainError,
     interop::interop_dir,
     process::tethered,
+    token::Income,
 };

@@ -66,6 +66,24 @@ impl DevChain {
         Ok(logs.iter().filter(|log| log["topics"][1] != mint.as_str()).count())
     }
 
+    /// The transfers an address received since the first block, in their order. Mints do not count.
+    ///
+    /// # Errors
+    ///
+    /// When the node refuses, or an amount needs more than 128 bits.
+    pub fn income(&self, to: &str) -> Result<Vec<Income>, DevChainError> {
+        let mint = topic(ZERO);
+        let logs = self.token_logs(json!([TRANSFER, null, topic(to)]))?;
+        let logs = logs.iter().filter(|log| log["topics"][1] != mint.as_str());
+        logs.map(|log| {
+            Ok(Income {
+                transaction: log["transactionHash"].as_str().unwrap_or_default().to_owned(),
+                amount: quantity(&log["data"])?,
+            })
+        })
+        .collect()
+    }
+
     /// How many transfers went from one address to another since the first block.
     ///
     /// # Errors
@@ -98,6 +116,15 @@ impl DevChain {
     fn send_token(&self, data: &str) -> Result<(), DevChainError> {
         self.transact(json!({ "to": TOKEN, "data": data })).map(drop)
     }
+}
+
+/// A transfer, as its recipient sees it.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Income {
+    /// The transaction, as `0x` and 64 hex digits.
+    pub transaction: String,
+    /// What came, in atomic units.
+    pub amount: u128,
 }
 
 /// An address as a 32-byte ABI word, without `0x`.

@@ -40,7 +40,7 @@ impl<'a> Customer<'a> {
             let servers = self.fleet.servers.len();
             let at = (first + attempt) % servers;
             // Every third customer is impatient and asks everybody at once.
-            let copies: Vec<_> = if number % 3 == 0 {
+            let copies: Vec<_> = if number.is_multiple_of(3) {
                 (0..servers).map(|more| (at + more) % servers).collect()
             } else {
                 vec![at]

@@ -193,11 +193,12 @@ impl Purchase {
 
     /// The runs whose response reached the customer.
     fn tokens(&self) -> BTreeSet<&str> {
-        let token = |told| match told {
-            &Told::Served { ref token, .. } => Some(token.as_str()),
-            _ => None,
-        };
-        self.told().filter_map(token).collect()
+        self.told()
+            .filter_map(|told| match told {
+                Told::Served { token, .. } => Some(token.as_str()),
+                _ => None,
+            })
+            .collect()
     }
 }
 

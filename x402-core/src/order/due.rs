@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{DeliveryState, Lease, Order, OrderState, OwnerToken, PaymentState};
+use super::{DeliveryState, Lease, Order, OrderState, OwnerToken, PaymentState, judge::HANDLER_ERROR};
 use crate::{quote::SKEW, time::UnixSeconds};
 
 /// A worker that comes for orders nobody works on.
@@ -66,7 +66,12 @@ impl Order {
     /// Hands the order, as its last holder left it, to a worker. Pure: the store calls it inside its atomic step for
     /// orders that are [due](Self::due).
     pub fn take_for(&mut self, worker: &Worker, now: UnixSeconds) -> Lease {
-        self.state = self.state.abandoned();
+        let left = self.state.abandoned();
+        if left.payment == PaymentState::Failed && self.state.payment != PaymentState::Failed {
+            // Its last run was lost with its holder.
+            self.reason = Some(HANDLER_ERROR.into());
+        }
+        self.state = left;
         self.fence = self.fence.saturating_add(1);
         self.leased_until = Some(now.after(worker.lease));
         self.updated_at = now;
@@ -83,7 +88,11 @@ pub const OWED_AFTER: Duration = Duration::from_secs(60);
 #[cfg(all(test, feature = "memory"))]
 mod tests {
     use super::{DeliveryState as D, PaymentState as P, *};
-    use crate::testing::store_contract::Payments;
+    use crate::{
+        error::Conflict,
+        order::{Event, Presentation, Verdict, frees_identifier, judge},
+        testing::store_contract::Payments,
+    };
 
     fn payments() -> Payments {
         Payments::new(std::sync::Arc::new(crate::order::MemoryStore::new()))
@@ -167,5 +176,27 @@ mod tests {
             };
             assert_eq!(taken.keep_until, remembered, "what may be paid is remembered as long as what is");
         }
+    }
+
+    #[test]
+    fn a_last_run_that_was_lost_with_its_holder_is_recorded_as_the_last() {
+        let payments = payments();
+        let worker = Worker { owner: OwnerToken::new([9; 16]), lease: Duration::from_secs(20) };
+        let mut order = Order::opened(&payments.request(0), 7, payments.now);
+        order.state = OrderState {
+            payment: P::Verified,
+            delivery: D::Executing,
+            attempts: crate::order::MAX_ATTEMPTS,
+            deferred: false,
+        };
+        let now = payments.lapsed();
+        assert!(!frees_identifier(&order, now), "its holder may come back");
+        order.take_for(&worker, now);
+        order.apply(&Event::Released, now).unwrap();
+        assert_eq!((order.state.payment, order.reason.as_deref()), (P::Failed, Some(HANDLER_ERROR)));
+        assert!(frees_identifier(&order, now), "nobody was charged, and nobody will be");
+        let presented =
+            Presentation { key: order.key, fingerprint: order.fingerprint, replayable: true, now };
+        assert_eq!(judge(&order, &presented), Verdict::Conflict(Conflict::NoAttemptsLeft));
     }
 }

@@ -41,7 +41,7 @@ pub struct OpenRequest {
 /// What a store does with an [`OpenRequest`], given what it has under its key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Opening {
-    /// There is nothing, or what there was is released: a new order.
+    /// There is nothing, or what there was is released, or was signed anew before anything was sent: a new order.
     Create,
     /// Nobody holds it and work is left: the request goes on with it.
     TakeOver,
@@ -67,16 +67,30 @@ pub fn opening(existing: Option<&Order>, request: &OpenRequest, now: UnixSeconds
     let left = order.state.abandoned();
     match (left.payment, left.delivery) {
         (PaymentState::Failed | PaymentState::Expired, _) | (_, DeliveryState::Delivered) => Opening::Held,
+        // Nothing was sent of what was signed before under the same nonce: the order is about what is sent.
+        (PaymentState::Verifying | PaymentState::Verified, _) if order.digest != request.digest => {
+            Opening::Create
+        }
+        // It may have been sent, and what the chain shows would be held against another message.
+        (PaymentState::Unresolved, _) if !is_of_one_transfer(order, request) => Opening::Held,
         _ => Opening::TakeOver,
     }
 }
 
+/// Whether the request's message moves the money as the order's does, for as long.
+fn is_of_one_transfer(order: &Order, request: &OpenRequest) -> bool {
+    let (ours, theirs) = (&order.terms.option, &request.terms.option);
+    order.valid_before == request.valid_before && ours.amount == theirs.amount && ours.pay_to == theirs.pay_to
+}
+
 /// Whether an order's identifier is free for another payment of its payer: this one was not charged, and never will be.
 /// Pure: every store asks it about the order that has the identifier of a payment it does not know yet.
+///
+/// Only what is recorded counts: a holder whose lease lapsed may come back, and settle.
 #[must_use]
 pub fn frees_identifier(order: &Order, now: UnixSeconds) -> bool {
     !order.is_leased(now)
-        && match order.state.abandoned().payment {
+        && match order.state.payment {
             PaymentState::Rejected | PaymentState::Expired => true,
             PaymentState::Failed => order.dead || order.has_no_attempts_left(),
             _ => false,
@@ -162,13 +176,40 @@ mod tests {
     }
 
     #[test]
+    fn another_message_under_the_same_nonce_replaces_what_was_not_sent_and_waits_for_what_was() {
+        let payments = payments();
+        for (payment, delivery, attempts, resigned, reworded) in [
+            (P::Verifying, D::Withheld, 0, Create, Create),
+            (P::Verified, D::Errored, 2, Create, Create),
+            (P::Verified, D::Executing, 3, Held, Held),
+            (P::Settling, D::Ready, 1, TakeOver, Held),
+            (P::Unresolved, D::Errored, 1, TakeOver, Held),
+            (P::Settled, D::Ready, 1, TakeOver, TakeOver),
+            (P::Settled, D::Delivered, 1, Held, Held),
+            (P::Failed, D::Ready, 1, Held, Held),
+        ] {
+            let (order, request) = left_as(&payments, payment, delivery, attempts);
+            let again = OpenRequest { digest: [9; 16], ..request.clone() };
+            assert_eq!(opening(Some(&order), &again, payments.now), resigned, "{payment:?}");
+            let valid_before = request.valid_before.after(Duration::from_secs(60));
+            let longer = OpenRequest { valid_before, ..again.clone() };
+            assert_eq!(opening(Some(&order), &longer, payments.now), reworded, "{payment:?}");
+            let mut terms = (*request.terms).clone();
+            terms.option.amount = crate::price::AtomicAmount::from(7_u64);
+            let dearer = OpenRequest { terms: Arc::new(terms), ..again };
+            assert_eq!(opening(Some(&order), &dearer, payments.now), reworded, "{payment:?}");
+        }
+    }
+
+    #[test]
     fn only_what_is_never_charged_gives_its_identifier_back() {
         let payments = payments();
         // Payment, delivery, attempts; whether its authorization is dead; whether the identifier is free.
         for (payment, delivery, attempts, dead, free) in [
             (P::Verifying, D::Withheld, 0, false, false),
             (P::Verified, D::Errored, 2, false, false),
-            (P::Verified, D::Executing, 3, false, true),
+            // Its holder vanished in its last run, and may come back.
+            (P::Verified, D::Executing, 3, false, false),
             (P::Settling, D::Ready, 1, false, false),
             (P::Unresolved, D::Ready, 1, false, false),
             (P::Settled, D::Delivered, 1, false, false),

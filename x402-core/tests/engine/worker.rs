@@ -8,12 +8,14 @@ use std::{
     time::Duration,
 };
 
+use ruint::aliases::U256;
 use x402_core::{
     Engine, EngineBuilder,
     facilitator::{BoxFuture, Evidence, Settlement, Transfer, VerifyError, Witness},
     order::{DeliveryState, MemoryStore, PaymentState},
-    scheme::PaymentKey,
-    testing::{EvidenceAnswer, FakeFacilitator, SettleAnswer},
+    price::PriceOption,
+    scheme::{Eip3009, PaymentKey},
+    testing::{EvidenceAnswer, FakeFacilitator, SettleAnswer, header, payload, sign},
     time::UnixSeconds,
 };
 
@@ -285,4 +287,33 @@ fn a_worker_can_be_spawned_wherever_its_engine_goes() {
     let world = World::new();
     let engine: Engine = world.engine.clone();
     spawnable(engine.worker());
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_message_under_the_same_nonce_is_looked_for_as_it_was_signed() {
+    let (world, store) = flowing(|builder| builder.resolve_within(Duration::from_millis(1)));
+    let request = Request::get("/weather/oslo");
+    let unpaid = world.send(&request).await;
+    let challenge = serde_json::from_value(unpaid.json("payment-required")).unwrap();
+    let mut message = world.payer.answer_v2(&challenge);
+    let option = PriceOption::from_v2(&message.accepted).unwrap();
+    let long = world.payer.authorize(&option);
+    let short = Eip3009 { valid_before: U256::from(NOW + 20), ..long.clone() };
+    message.payload = payload(&sign(short, &option));
+    drop(world.enter(&request.paid(&header(&message))).await.unwrap());
+    seconds(1).await;
+
+    message.payload = payload(&long);
+    let paid = request.paid(&header(&message));
+    world.facilitator.next_settle(SettleAnswer::Unresolved { moved: false });
+    world.facilitator.next_evidence(EvidenceAnswer::Unavailable);
+    let ticket = world.enter(&paid).await.unwrap();
+    let key = ticket.context().payment_key;
+    assert_eq!(world.run(ticket, 200).await.status, 503);
+    tokio::spawn(world.engine.worker());
+    seconds(100).await;
+    assert_eq!(order(&store, key).await.state.payment, PaymentState::Unresolved, "it may still be settled");
+    let answer = world.send(&paid).await;
+    assert_eq!((answer.status, &*answer.body), (200, &b"run 1"[..]));
+    assert_eq!(world.facilitator.transfers().len(), 1);
 }

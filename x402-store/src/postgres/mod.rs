@@ -42,6 +42,12 @@ use crate::{forward::order_store, rows::Rows as _, steps::Steps};
 /// and is used again as soon as it answers. A replica that takes over has what had reached it: replicate synchronously,
 /// or orders can be lost with the primary. The store lives on the tokio runtime it was made on.
 ///
+/// Where settlement is [deferred](x402_core::SettleTiming::Deferred) the payment is kept with its signature until it is
+/// settled. Then its column is empty, and what PostgreSQL wrote before it stays where it was: in the table's pages until
+/// they are vacuumed and used again, in the write-ahead log, its archive, and in backups. The signature moves this one
+/// payment, once, and nothing when its time is over; still, give these files to nobody. Responses are kept until the
+/// [worker](x402_core::Engine::worker) of some instance has come by after their time: run one.
+///
 /// # Who may do what
 /// The first start with a new release creates tables, in a schema of their own. Give it a role that may (`CREATE` on the
 /// database), and the others one that may use them: `USAGE` on the schema, `SELECT`, `INSERT`, `UPDATE` and `DELETE` on

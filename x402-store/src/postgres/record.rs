@@ -10,7 +10,7 @@ use x402_core::{
 
 use crate::{
     codec::{order_to_json, payment_to_json},
-    rows::Change,
+    rows::{Change, one_case},
 };
 
 /// What a step writes. The document is the order; all else is there to find it by, or to hold rules to.
@@ -83,7 +83,7 @@ impl Record {
             due_at: order.due().map(seconds),
             settlement: order.settlement.as_ref().map(|settlement| Settled {
                 network: text(settlement.network.as_ref()),
-                transaction: text(&settlement.transaction),
+                transaction: text(&one_case(&settlement.transaction)),
                 log_index: settlement.log_index.and_then(|index| i64::try_from(index).ok()),
                 document: serde_json::to_string(settlement).expect("a settlement is a document"),
             }),

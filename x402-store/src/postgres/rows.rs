@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     codec::{order_from_json, payment_from_json, response_from_bytes},
-    rows::{Change, Displaced, Inserted, Row, Rows},
+    rows::{Change, Displaced, Inserted, Row, Rows, readable},
 };
 
 /// One database.
@@ -68,8 +68,14 @@ impl Rows for PostgresRows {
             let payer = text(&order.payer);
             let with: [Parameter<'_>; 2] = [&payer, &name];
             let found = self.read(Ask::Prepared(|all| &all.namesake), &with).await?;
-            if let Some(namesake) = found.first() {
-                return row(namesake).map(Inserted::Namesake);
+            if let Some(namesake) = found.first().map(row).transpose()? {
+                if namesake.order.key != order.key {
+                    return Ok(Inserted::Namesake(namesake));
+                }
+                // It came back under that name since it was looked at, and must not be displaced twice.
+                if Some(namesake.version) != displaced.version {
+                    return Ok(Inserted::There(namesake));
+                }
             }
         }
         Err(StoreError::Unavailable(CONTENDED.into()))
@@ -81,7 +87,7 @@ impl Rows for PostgresRows {
 
     async fn due(&self, limit: usize, now: UnixSeconds) -> Result<Vec<Row>, StoreError> {
         let with: [Parameter<'_>; 2] = [&seconds(now), &count(limit)];
-        self.read(Ask::Prepared(|all| &all.due), &with).await?.iter().map(row).collect()
+        Ok(readable(self.read(Ask::Prepared(|all| &all.due), &with).await?.iter().map(row)))
     }
 
     async fn response(&self, key: &PaymentKey) -> Result<Option<Arc<StoredResponse>>, StoreError> {

@@ -78,13 +78,15 @@ const FROM_EXCLUDED: &str = "id = excluded.id, version = excluded.version, owner
     status = excluded.status, payment = excluded.payment, delivery = excluded.delivery,
     attention = excluded.attention, owes = excluded.owes, created_at = excluded.created_at, due_at = excluded.due_at";
 
-/// The identifier stays whose it is.
+/// The identifier stays whose it is. Only who takes an order over becomes its owner: a replica that took over without the
+/// last changes counts versions twice, and a holder from before must not write over who took the order there.
 const REPLACED: &str = "written AS (UPDATE orders SET version = given.version, owner = given.owner,
     document = given.document::json, status = given.status, payment = given.payment, delivery = given.delivery,
     attention = given.attention, owes = given.owes, due_at = given.due_at, network = given.network,
     transaction = given.transaction, log_index = given.log_index, settlement = given.settlement,
     kept = CASE WHEN given.owes THEN coalesce(given.kept, orders.kept) END
-    FROM given WHERE orders.key = given.key AND orders.version = given.version - 1 RETURNING given.*)";
+    FROM given WHERE orders.key = given.key AND orders.version = given.version - 1
+    AND (orders.owner = given.owner OR given.event IN ('taken_over', 'taken_by_worker')) RETURNING given.*)";
 
 const LOGGED: &str = "logged AS (INSERT INTO transitions (key, version, at, event, payment, delivery, fence)
     SELECT key, version, at, event, payment, delivery, fence";

@@ -14,7 +14,7 @@ use super::{
     record,
     rows::{RedisRows, payment_key},
 };
-use crate::rows::Row;
+use crate::rows::{Row, readable};
 
 impl RedisRows {
     /// Each search starts at another part, so that none waits behind the others.
@@ -30,13 +30,13 @@ impl RedisRows {
         let due: Vec<Vec<String>> = self.link.batch(commands.collect()).await.map_err(self.trouble())?;
         let keys: Vec<PaymentKey> =
             due.iter().flatten().take(limit).filter_map(|key| payment_key(key)).collect();
-        let rows = self.rows(&keys).await?;
-        let expired = keys.iter().zip(&rows).filter(|(_, row)| row.is_none()).map(|(key, _)| key.shard());
+        let texts = self.texts(&keys).await?;
+        let expired = keys.iter().zip(&texts).filter(|(_, text)| text.is_none()).map(|(key, _)| key.shard());
         // They would be found again and again, in front of others.
         for part in expired.collect::<BTreeSet<u8>>() {
             self.sweep(part).await?;
         }
-        Ok(rows.into_iter().flatten().collect())
+        Ok(readable(texts.iter().flatten().map(|text| record::from_text(text))))
     }
 
     pub(super) async fn count_deferred(&self, payer: &str) -> Result<Deferred, StoreError> {
@@ -60,14 +60,17 @@ impl RedisRows {
 
     /// The rows of these payments, in the same order; none where there is none any more.
     pub(super) async fn rows(&self, keys: &[PaymentKey]) -> Result<Vec<Option<Row>>, StoreError> {
+        let texts = self.texts(keys).await?;
+        texts.iter().map(|text| text.as_deref().map(record::from_text).transpose()).collect()
+    }
+
+    async fn texts(&self, keys: &[PaymentKey]) -> Result<Vec<Option<String>>, StoreError> {
         let read = |key: &PaymentKey| {
             let mut command = cmd("GET");
             command.arg(self.keys.row(key));
             command
         };
-        let texts: Vec<Option<String>> =
-            self.link.batch(keys.iter().map(read).collect()).await.map_err(self.trouble())?;
-        texts.iter().map(|text| text.as_deref().map(record::from_text).transpose()).collect()
+        self.link.batch(keys.iter().map(read).collect()).await.map_err(self.trouble())
     }
 }
 

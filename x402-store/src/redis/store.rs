@@ -27,6 +27,11 @@ use crate::{forward::order_store, rows::Rows as _, steps::Steps};
 /// - A user of its own needs `+@read +@write +@scripting +@connection +info +time` on `~x402:*`, in a cluster also
 ///   `+cluster`, and `+config|get` to have the loss window told.
 ///
+/// Where settlement is [deferred](x402_core::SettleTiming::Deferred) the payment is kept with its signature until it is
+/// settled. Then its key goes, and what Redis wrote before it stays where it was: in the append-only file until it is
+/// rewritten, in snapshots and in copies of them. The signature moves this one payment, once, and nothing when its time
+/// is over; still, give these files to nobody.
+///
 /// While Redis does not answer every call fails within its [`patience`](RedisStoreBuilder::patience); it goes on by
 /// itself when Redis does. `rediss://` needs the feature `redis-tls`.
 ///

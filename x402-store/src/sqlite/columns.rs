@@ -7,7 +7,7 @@ use x402_core::{
 
 use crate::{
     codec::{order_to_json, payment_to_json, response_to_bytes},
-    rows::Change,
+    rows::{Change, one_case},
 };
 
 pub(super) struct Columns {
@@ -78,11 +78,6 @@ pub(super) fn word(of: serde_json::Result<serde_json::Value>) -> String {
         Ok(serde_json::Value::String(word)) => word,
         other => unreachable!("a state is a word, not {other:?}"),
     }
-}
-
-/// Hashes in hexadecimal digits are the same in both cases.
-fn one_case(transaction: &str) -> String {
-    if transaction.starts_with("0x") { transaction.to_ascii_lowercase() } else { transaction.to_owned() }
 }
 
 /// Times that never come are as good as the last one that SQLite can compare.

@@ -34,6 +34,11 @@ use crate::{forward::order_store, rows::Rows as _, steps::Steps};
 /// a network's file system, which confirms what it has not written. Beside it are its log (`-wal`) and an index of the
 /// log (`-shm`): whoever copies the file while it is open copies all three, or uses `sqlite3 FILE ".backup COPY"`.
 ///
+/// Where settlement is [deferred](x402_core::SettleTiming::Deferred) the payment is kept with its signature until it is
+/// settled. Then it is overwritten in the file; in the log it may be read until its place there is used again, and in
+/// copies for as long as they last. The signature moves this one payment, once, and nothing when its time is over; still,
+/// give these files to nobody.
+///
 /// Where the file cannot be written any more (a full disk, a lock of another process, the file is gone), steps answer
 /// [`Unavailable`](x402_core::order::StoreError::Unavailable) and nothing is charged; it goes on by itself when the
 /// reason is gone. When the last clone is dropped its threads end, which takes until what they are writing is written.

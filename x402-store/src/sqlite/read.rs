@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rusqlite::{Connection, OptionalExtension, Params, params};
+use rusqlite::{Connection, OptionalExtension, Params, Row as Columns, params};
 use x402_core::{
     order::{Deferred, KeptPayment, OwnerToken, StoredResponse, Transition},
     time::UnixSeconds,
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     codec::{order_from_json, payment_from_json, response_from_bytes},
-    rows::Row,
+    rows::{Row, readable},
 };
 
 pub(super) fn row(connection: &Connection, key: &[u8; 32]) -> Result<Option<Row>, Failure> {
@@ -37,7 +37,17 @@ pub(super) fn namesake(
 
 pub(super) fn due(connection: &Connection, limit: usize, now: UnixSeconds) -> Result<Vec<Row>, Failure> {
     let text = "SELECT document, owner, version FROM orders WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2";
-    rows(connection, text, params![seconds(now), integer(limit as u64)])
+    let mut statement = connection.prepare_cached(text)?;
+    let mut found = statement.query(params![seconds(now), integer(limit as u64)])?;
+    let mut rows = Vec::new();
+    while let Some(columns) = found.next()? {
+        match of(columns) {
+            Err(Failure::Sql(error)) => return Err(error.into()),
+            Err(Failure::Refused(unreadable)) => rows.push(Err(unreadable)),
+            Ok(row) => rows.push(Ok(row)),
+        }
+    }
+    Ok(readable(rows))
 }
 
 /// Orders by a text that selects document, owner and version.
@@ -45,15 +55,20 @@ pub(super) fn rows(connection: &Connection, text: &str, params: impl Params) -> 
     let mut statement = connection.prepare_cached(text)?;
     let mut found = statement.query(params)?;
     let mut rows = Vec::new();
-    while let Some(row) = found.next()? {
-        let version = row.get::<_, i64>(2)?;
-        rows.push(Row {
-            order: order_from_json(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?,
-            owner: OwnerToken::new(row.get(1)?),
-            version: u64::try_from(version).map_err(|_| unavailable("a stored version is below zero"))?,
-        });
+    while let Some(columns) = found.next()? {
+        rows.push(of(columns)?);
     }
     Ok(rows)
+}
+
+/// A row of document, owner and version.
+fn of(columns: &Columns<'_>) -> Result<Row, Failure> {
+    let version = columns.get::<_, i64>(2)?;
+    Ok(Row {
+        order: order_from_json(columns.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?,
+        owner: OwnerToken::new(columns.get(1)?),
+        version: u64::try_from(version).map_err(|_| unavailable("a stored version is below zero"))?,
+    })
 }
 
 pub(super) fn response(

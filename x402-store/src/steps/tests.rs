@@ -238,13 +238,27 @@ async fn a_worker_keeps_what_it_took_before_the_store_went_away() {
     }
     let later = payments.now.after(Duration::from_secs(86_400));
     let worker = Worker { owner: OwnerToken::new([7; 16]), lease: Duration::from_secs(30) };
-    store.steps.rows.fail([Fault::Unheard, Fault::NotDone]);
+    store.steps.rows.fail([Fault::Unheard, Fault::NotDone, Fault::NotDone]);
     let taken = store.due(&worker, 10, later).await.unwrap();
     assert_eq!(taken.len(), 1, "its answer was lost, and it was read back");
     store.renew(&taken[0].0, worker.lease, later).await.unwrap();
-    store.steps.rows.fail([Fault::NotDone]);
+    store.steps.rows.fail([Fault::NotDone, Fault::NotDone]);
     assert!(is_unavailable(&store.due(&worker, 10, later).await));
     assert_eq!(store.due(&worker, 10, later).await.unwrap().len(), 2);
+}
+
+/// One that somebody keeps locked, say, is first each time.
+#[tokio::test]
+async fn an_order_that_cannot_be_taken_over_does_not_stand_in_the_way_of_others() {
+    let (store, payments) = setup();
+    for number in 0..3 {
+        payments.create(&payments.request(number)).await;
+    }
+    let later = payments.now.after(Duration::from_secs(86_400));
+    let worker = Worker { owner: OwnerToken::new([7; 16]), lease: Duration::from_secs(30) };
+    store.steps.rows.fail([Fault::NotDone]);
+    assert_eq!(store.due(&worker, 10, later).await.unwrap().len(), 2);
+    assert_eq!(store.due(&worker, 10, later).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use x402_core::order::{Event, OrderStore as _, StoredResponse};
+use x402_core::order::{Event, OrderStore as _, StoreError, StoredResponse};
 use x402_store::PostgresStore;
 
 use crate::support::{connect, database, payments, server, store};
@@ -127,4 +127,23 @@ async fn every_question_follows_an_index() {
         assert!(plan.contains(index), "{condition}: {plan}");
         assert!(!plan.contains("Sort"), "{condition}: {plan}");
     }
+}
+
+/// A replica that takes over may lack the last changes, whose versions are then used again.
+#[tokio::test]
+async fn a_holder_whose_changes_were_lost_does_not_write_over_who_took_the_order() {
+    let url = database();
+    let (here, elsewhere) = (connect(&url).await, connect(&url).await);
+    let (payments, others) = (payments(&here), payments(&elsewhere));
+    let request = payments.request(0);
+    let (late, _) = payments.create(&request).await;
+    here.renew(&late, Duration::from_secs(3600), payments.now).await.unwrap();
+    let lost = "UPDATE x402.orders SET version = version - 1, document = \
+                replace(document::text, substring(document::text, '\"leasedUntil\":[0-9]+'), '\"leasedUntil\":1')::json";
+    server().sql(&url, lost).unwrap();
+    let (lease, _) = others.resume(&payments.again(&request, 1), payments.lapsed()).await;
+    let refused = here.advance(&late, &Event::VerifyOk, payments.lapsed()).await;
+    assert!(matches!(refused, Err(StoreError::Overtaken)), "{refused:?}");
+    let order = others.report(&lease, [Event::VerifyOk, Event::HandlerStarted]).await;
+    assert_eq!(order.fence, lease.fence);
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use devservices::Redis;
 use x402_core::{
-    order::{ENTITLEMENT, Event, OpenRequest, PaymentId, StoredResponse},
+    order::{ENTITLEMENT, Event, OpenRequest, OwnerToken, PaymentId, StoredResponse, Worker},
     testing::store_contract::Payments,
 };
 use x402_store::RedisStore;
@@ -193,4 +193,16 @@ async fn all_keys_of_an_order_are_in_one_hash_slot() {
         assert_eq!(slots.len(), 1, "{keys:?}");
     }
     assert!(parts.len() > 5, "payers are spread over parts");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_cannot_be_read_does_not_keep_the_worker_from_others() {
+    let (redis, payments) = alone().await;
+    let key = payments.create(&payments.request(0)).await.0.key;
+    payments.create(&payments.request(1)).await;
+    let row = redis.command(&["KEYS", &format!("x402:*:o:{key}")]).unwrap();
+    redis.command(&["SET", row.trim(), "damaged"]).unwrap();
+    let later = payments.now.after(Duration::from_secs(86_400));
+    let worker = Worker { owner: OwnerToken::new([7; 16]), lease: Duration::from_secs(30) };
+    assert_eq!(payments.store.due(&worker, 10, later).await.unwrap().len(), 1);
 }

@@ -7,7 +7,9 @@ use std::{
 };
 
 use x402_core::{
-    order::{Event, OpenRequest, Opened, OrderStore, PaymentId, PaymentState, StoredResponse},
+    order::{
+        Event, OpenRequest, Opened, OrderStore, OwnerToken, PaymentId, PaymentState, StoredResponse, Worker,
+    },
     testing::store_contract::Payments,
 };
 use x402_store::SqliteStore;
@@ -175,4 +177,18 @@ async fn a_step_nobody_waits_for_is_not_taken() {
     begun.await.unwrap().unwrap();
     store.ping().await.unwrap();
     assert!(payments.found(&second, payments.now).await.is_none());
+}
+
+#[tokio::test]
+async fn an_order_that_cannot_be_read_does_not_keep_the_worker_from_others() {
+    let file = new_file();
+    let (store, payments) = open(&file);
+    for number in 0..3 {
+        payments.create(&payments.request(number)).await;
+    }
+    let damage = "UPDATE orders SET document = '{}', due_at = 0 WHERE number = 1";
+    other(&file).execute_batch(damage).unwrap();
+    let later = payments.now.after(Duration::from_secs(86_400));
+    let worker = Worker { owner: OwnerToken::new([7; 16]), lease: Duration::from_secs(30) };
+    assert_eq!(store.due(&worker, 10, later).await.unwrap().len(), 2);
 }

@@ -27,6 +27,8 @@ pub(super) enum Step {
     E2e,
     /// Several instances over one store, which fails meanwhile
     Many,
+    /// Servers are killed, stopped and asked to end
+    Crash,
     /// The stock clients pay us
     Interop,
     /// Each feature compiles alone
@@ -54,6 +56,12 @@ impl Step {
             Self::Scenarios => tests(&end_to_end("scenarios")),
             Self::E2e => tests(&end_to_end("e2e")),
             Self::Many => tests(&end_to_end("many")),
+            Self::Crash => {
+                devchain::interop_dir()?;
+                // Its tests mostly wait for leases to lapse.
+                let tests = ["test"].into_iter().chain(end_to_end("crash"));
+                tallied(cargo(tests).env("RUST_TEST_THREADS", "5")).map(Done::Passed)
+            }
             Self::Interop => {
                 let clients = devchain::interop_dir()?;
                 job::run(Command::new("node").arg("--test").current_dir(clients))?;
@@ -73,7 +81,16 @@ impl Step {
     /// Whether its tests need Redis and PostgreSQL.
     #[cfg(unix)]
     pub(super) const fn starts_services(self) -> bool {
-        matches!(self, Self::Unit | Self::Scenarios | Self::E2e | Self::Many | Self::Interop | Self::Budgets)
+        matches!(
+            self,
+            Self::Unit
+                | Self::Scenarios
+                | Self::E2e
+                | Self::Many
+                | Self::Crash
+                | Self::Interop
+                | Self::Budgets
+        )
     }
 }
 

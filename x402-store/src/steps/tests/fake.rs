@@ -18,7 +18,7 @@ use x402_core::{
     time::UnixSeconds,
 };
 
-use crate::rows::{Change, Displaced, Inserted, Row, Rows};
+use crate::rows::{Change, Displaced, Inserted, Row, Rows, one_case};
 
 #[derive(Default)]
 pub(super) struct Fake {
@@ -133,7 +133,7 @@ impl Table {
         let order = &change.row.order;
         let transfer = |order: &Order| {
             let settlement = order.settlement.as_ref()?;
-            Some((settlement.network.clone(), settlement.transaction.clone(), settlement.log_index?))
+            Some((settlement.network.clone(), one_case(&settlement.transaction), settlement.log_index?))
         };
         let taken = |row: &Row| row.order.key != order.key && transfer(&row.order) == transfer(order);
         if transfer(order).is_some() && self.rows.values().any(taken) {

@@ -1,0 +1,48 @@
+use std::sync::Arc;
+
+use x402_core::{
+    error::ConfigError,
+    facilitator::{BoxFuture, Facilitator, Payment, SettleError, Settlement, VerifyError, Witness},
+    price::PriceOption,
+    scheme::Scheme,
+    wire::facilitator::SupportedKind,
+};
+
+use super::{Crash, Step};
+
+/// A facilitator after whose settlement this process may die.
+#[derive(Debug)]
+pub(crate) struct CrashingSettler<F> {
+    pub(crate) inner: F,
+    pub(crate) crash: Crash,
+}
+
+impl<F: Facilitator> Facilitator for CrashingSettler<F> {
+    fn verify<'a>(&'a self, payment: &'a Payment) -> BoxFuture<'a, Result<(), VerifyError>> {
+        self.inner.verify(payment)
+    }
+
+    fn settle<'a>(&'a self, payment: &'a Payment) -> BoxFuture<'a, Result<Settlement, SettleError>> {
+        Box::pin(async move {
+            let settlement = self.inner.settle(payment).await?;
+            self.crash.reached(Step::Settled);
+            Ok(settlement)
+        })
+    }
+
+    fn supported(&self) -> BoxFuture<'_, Result<Vec<SupportedKind>, VerifyError>> {
+        self.inner.supported()
+    }
+
+    fn preflight<'a>(&'a self, options: &'a [PriceOption]) -> BoxFuture<'a, Result<(), ConfigError>> {
+        self.inner.preflight(options)
+    }
+
+    fn scheme(&self) -> Option<Arc<dyn Scheme>> {
+        self.inner.scheme()
+    }
+
+    fn witness(&self) -> Option<Arc<dyn Witness>> {
+        self.inner.witness()
+    }
+}
