@@ -108,6 +108,10 @@ impl Ticket {
                 Event::SettleDeferred { response, payment: Arc::new(kept_payment(&claim.payment)) };
             *order = hold.advance(deferred).await.map_err(|error| store_failed(&error))?;
             drop(place);
+            if !order.is_leased(engine.shared.clock.now()) {
+                // Whoever takes it over settles it, and runs it again for its payer.
+                hold.confirm().await.map_err(|error| store_failed(&error))?;
+            }
             ended("deferred");
             return Ok(released(&claim, &order, settle_later(engine, &claim, hold)));
         } else {

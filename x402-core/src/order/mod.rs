@@ -188,6 +188,10 @@ impl Order {
                 if transaction.is_some() {
                     self.transaction.clone_from(transaction);
                 }
+                // It may have paid: its payer is not asked to pay again for as long as one who has paid.
+                if self.was_used_before() {
+                    self.keep_until = self.keep_until.max(now.after(ENTITLEMENT));
+                }
             }
             Event::Noticed => self.noticed = true,
             _ => {}

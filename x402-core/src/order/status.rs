@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DeliveryState, OWED_AFTER, Order, PaymentState};
+use super::{DeliveryState, MAX_PAID_RUNS, OWED_AFTER, Order, PaymentState};
 use crate::time::UnixSeconds;
 
 /// Where an order stands, in one word.
@@ -106,7 +106,7 @@ impl Order {
                 self.is_settled()
                     && self.state.delivery != DeliveryState::Delivered
                     && !self.is_leased(now)
-                    && now.since(self.updated_at) >= OWED_AFTER
+                    && (now.since(self.updated_at) >= OWED_AFTER || self.state.attempts >= MAX_PAID_RUNS)
             }
             Attention::DeliveredUnsettled => {
                 self.state.deferred && matches!(self.state.payment, PaymentState::Failed)

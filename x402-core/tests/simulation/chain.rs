@@ -27,6 +27,18 @@ pub(crate) struct Note {
     hands: u32,
     /// When it was first sent to be settled.
     pub(crate) first_sent: Option<Instant>,
+    /// Whether somebody was told that it cannot be paid, which was not so.
+    refused: bool,
+}
+
+impl Chain {
+    pub(crate) fn refuse(&mut self, key: &[u8; 32]) {
+        self.notes.entry(*key).or_default().refused = true;
+    }
+
+    pub(crate) fn was_refused(&self, key: &[u8; 32]) -> bool {
+        self.notes.get(key).is_some_and(|note| note.refused)
+    }
 }
 
 #[derive(Clone, Debug)]

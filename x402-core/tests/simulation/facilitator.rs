@@ -58,6 +58,7 @@ impl Facilitator for Remote {
                 Err(if world.rng.chance(50) {
                     VerifyError::Unavailable("down".into())
                 } else {
+                    world.chain().refuse(payment.authorization.key.as_bytes());
                     VerifyError::Rejected(RejectReason::InsufficientFunds)
                 })
             } else {
