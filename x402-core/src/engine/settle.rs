@@ -90,11 +90,6 @@ impl Engine {
         let settled = self.shared.facilitator.settle(payment).await;
         metrics::histogram!(telemetry::SETTLE_SECONDS, "network" => network()).record(begun.elapsed());
         let transaction = match settled {
-            Ok(settlement)
-                if settlement.found && attempt == Attempt::First && self.shared.store.may_forget() =>
-            {
-                return Err(self.record_failed(&RejectReason::NonceAlreadyUsed, false, None, hold).await);
-            }
             Ok(settlement) => match implausible(&settlement, &transfer) {
                 None => match self.record_settled(settlement, hold).await? {
                     Some(order) => return Ok(order),

@@ -56,23 +56,6 @@ async fn a_payment_that_was_delivered_and_forgotten_is_not_delivered_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_settlement_that_was_there_before_delivers_nothing_where_orders_are_forgotten() {
-    for timing in [SettleTiming::AfterHandler, SettleTiming::BeforeHandler] {
-        let (world, store) = flowing(|builder| builder.settle(timing));
-        let request = Request::get("/weather/oslo");
-        let paid = request.paid(&world.pay(&request).await);
-        assert_eq!(world.send(&paid).await.status, 200);
-        seconds(1).await;
-        store.expire(UnixSeconds::MAX);
-        // Its node lags when the payment is verified; when it is settled, the facilitator finds the transfer.
-        world.facilitator.next_verify(VerifyAnswer::Lagging);
-        let answer = world.send(&paid).await;
-        assert_eq!((answer.status, answer.reason()), (409, "payment_replayed".to_owned()), "{timing:?}");
-        assert!(!answer.body.starts_with(b"run"));
-    }
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_stranger_that_settles_first_has_paid_for_the_payer_where_nothing_is_forgotten() {
     for permanent in [true, false] {
         let store = FaultyStore::new(|_| Fault::None);
