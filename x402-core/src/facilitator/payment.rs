@@ -1,7 +1,7 @@
 //! A payment on its way to be verified and settled.
 
 use crate::{
-    price::PriceOption,
+    price::{AtomicAmount, PriceOption},
     scheme::Authorization,
     wire::{PaymentRequirements, Presented, X402Version, v2::ResourceInfo},
 };
@@ -18,6 +18,8 @@ pub struct Payment {
     pub resource: ResourceInfo,
     /// What the payer signed.
     pub authorization: Authorization,
+    /// What is to be charged where that is less than was authorized: known when the handler has said so.
+    pub charge: Option<AtomicAmount>,
 }
 
 impl Payment {
@@ -29,7 +31,20 @@ impl Payment {
         resource: ResourceInfo,
         authorization: Authorization,
     ) -> Self {
-        Self { presented, option, resource, authorization }
+        Self { presented, option, resource, authorization, charge: None }
+    }
+
+    /// The same payment, to move this much of what was authorized.
+    #[must_use]
+    pub const fn charging(mut self, amount: AtomicAmount) -> Self {
+        self.charge = Some(amount);
+        self
+    }
+
+    /// What is to move: the charge, or else all that the option asks for.
+    #[must_use]
+    pub fn amount(&self) -> AtomicAmount {
+        self.charge.unwrap_or(self.option.amount)
     }
 
     /// The dialect of the payment.
