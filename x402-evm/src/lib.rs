@@ -64,14 +64,19 @@ mod exact;
 #[cfg(any(feature = "signer", test))]
 mod hex;
 mod network;
+mod permit2;
+mod prover;
 mod recover;
 mod typed_data;
+mod upto;
 
 pub use self::{
     exact::ExactEvm,
     network::Domain,
+    permit2::{Eip2612, eip2612_hash, permit2_domain_separator, permit2_hash},
     recover::{EcdsaSignature, MalformedSignature},
     typed_data::{domain_separator, signing_digest, transfer_hash},
+    upto::UptoEvm,
 };
 
 #[cfg(feature = "signer")]

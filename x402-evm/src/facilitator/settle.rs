@@ -4,19 +4,24 @@ use std::time::Duration;
 
 use alloy_primitives::B256;
 use tokio::{sync::watch, time::sleep};
-use x402_core::{error::RejectReason, facilitator::Payment};
+use x402_core::{
+    error::RejectReason,
+    facilitator::{Payment, Settlement},
+    price::AtomicAmount,
+};
 
 use super::{
     Inner,
     flight::{Outcome, Stage},
-    prepare::{Prepared, SETTLE_MARGIN},
+    prepare::{Prepared, SETTLE_MARGIN, Signed},
+    verify::{Short, allowance_required},
 };
 use crate::{
     error::Refusal,
     revert,
-    rpc::{Call, Receipt},
+    rpc::{Call, Receipt, permit2::proxy_calls},
     submit::{Errand, Fate, Sent},
-    witness::{Finding, settled},
+    witness::{Finding, settled, settled_through_permit2},
 };
 
 impl Inner {
@@ -26,6 +31,9 @@ impl Inner {
             Ok(prepared) => prepared,
             Err(reason) => return Refusal::from(reason).into(),
         };
+        if prepared.amount.is_zero() {
+            return Outcome::Settled(nothing(payment));
+        }
         if let Some(outcome) = self.sent_earlier(payment, &prepared, stage).await {
             return outcome.found();
         }
@@ -36,7 +44,7 @@ impl Inner {
         };
         let errand = Errand {
             payment: payment.authorization.key,
-            chain_id: prepared.domain.chain_id,
+            chain_id: prepared.chain_id,
             call,
             max_fee_per_gas: self.options.max_fee_per_gas,
             journal: self.options.journal.clone(),
@@ -81,20 +89,15 @@ impl Inner {
     /// Everything that must be known before sending, asked at once. An authorization that was used is looked up
     /// instead: it may have paid us already.
     async fn ready(&self, payment: &Payment, prepared: &Prepared<'_>) -> Result<Ready, Refusal> {
-        let (message, token) = (prepared.message, prepared.domain.token);
         let now = self.options.clock.now();
-        let used = async { Ok::<_, Refusal>(self.rpc.authorization_used(token, message, None).await?) };
-        let fees = async { Ok::<_, Refusal>(self.sender.ready(self.options.max_fee_per_gas).await?) };
+        let fees = self.sender.ready(self.options.max_fee_per_gas);
         let call = async {
-            let signed = (message, &prepared.digest);
-            let sender = self.sender.key().address();
-            let accounts = &self.options.contract_accounts;
-            let call =
-                accounts.settlement_call(&self.rpc, token, signed, prepared.proof, sender, false).await?;
+            let call = self.settlement_call(prepared, false).await?;
             let gas = self.rpc.estimate_gas(&call).await;
             Ok::<_, Refusal>((call, gas))
         };
-        let (facts, used, fees, call) = tokio::join!(self.check_facts(&prepared.domain), used, fees, call);
+        let (facts, used, fees, call) =
+            tokio::join!(self.check_facts(prepared), self.is_used(prepared), fees, call);
         facts?;
         if used? {
             return Ok(Ready::Over(self.look_up(payment, Ours::NotSent).await));
@@ -106,15 +109,29 @@ impl Inner {
         let (call, gas) = call?;
         match gas {
             Ok(gas) => with_margin(call, gas).map(Ready::Send),
-            Err(error) => match revert::refusal(error, message, now) {
+            Err(error) => match revert::refusal(error, &prepared.signed, now) {
                 // Somebody else settled it between the two reads.
                 Refusal::Rejected(RejectReason::NonceAlreadyUsed) => {
                     Ok(Ready::Over(self.look_up(payment, Ours::NotSent).await))
+                }
+                Refusal::Rejected(RejectReason::SimulationFailed)
+                    if matches!(prepared.signed, Signed::Permit2 { .. }) =>
+                {
+                    Err(self.explained(prepared).await?.into())
                 }
                 Refusal::Rejected(reason) => self.too_late(payment, reason).await,
                 refusal => Err(refusal),
             },
         }
+    }
+
+    /// Why Permit2 could not move the tokens, which it does not say itself.
+    async fn explained(&self, prepared: &Prepared<'_>) -> Result<RejectReason, Refusal> {
+        Ok(match self.check_funds(prepared).await? {
+            Some(Short::OfFunds) => RejectReason::InsufficientFunds,
+            Some(Short::OfAllowance) => allowance_required(),
+            None => RejectReason::SimulationFailed,
+        })
     }
 
     /// "Expired" sends a payer to sign again, so it is said only when blocks are past the authorization's end; by
@@ -129,7 +146,7 @@ impl Inner {
             Finding::Expired { valid_before, block_time } => {
                 Err(RejectReason::Expired { valid_before, now: block_time }.into())
             }
-            Finding::SpentElsewhere => Err(RejectReason::NonceAlreadyUsed.into()),
+            Finding::SpentElsewhere | Finding::OtherAmount(_) => Err(RejectReason::NonceAlreadyUsed.into()),
             Finding::Unconfirmed => Ok(Ready::Over(self.look_up(payment, Ours::NotSent).await)),
         }
     }
@@ -154,22 +171,32 @@ impl Inner {
 
     /// What a mined transaction means: the token's `Transfer` and nothing else is payment.
     async fn judge(&self, payment: &Payment, prepared: &Prepared<'_>, receipt: Receipt) -> Outcome {
-        if let Some(settlement) = settled(&receipt, prepared.domain.token, prepared.message, &payment.option)
-        {
+        let settlement = match prepared.signed {
+            Signed::Eip3009 { message, .. } => settled(&receipt, prepared.token, message, &payment.option),
+            Signed::Permit2 { message, .. } => settled_through_permit2(&receipt, message, payment),
+        };
+        if let Some(settlement) = settlement {
             return Outcome::Settled(settlement);
         }
         let transaction = Some(receipt.transaction_hash);
+        if let (Signed::Permit2 { message, .. }, true) = (&prepared.signed, receipt.succeeded()) {
+            // It used the nonce, or it would have reverted. What it was sent to move is in it.
+            return match self.rpc.transaction(receipt.transaction_hash).await {
+                Err(_) => Outcome::Unresolved { transaction, why: "a transaction cannot be read" },
+                Ok(sent) => {
+                    let calls = proxy_calls(message.spender, sent.target(), &sent.input);
+                    if calls.iter().all(|call| call.amount == prepared.amount) {
+                        moved_nothing(&receipt, prepared)
+                    } else {
+                        Outcome::Rejected { reason: RejectReason::NonceAlreadyUsed, transaction }
+                    }
+                }
+            };
+        }
         // Somebody else may have used the authorization first, and we were paid all the same.
         let ours = Ours::Mined(receipt.transaction_hash, receipt.block());
         match self.look_up(payment, ours).await {
-            Outcome::Rejected { .. } if receipt.succeeded() => {
-                tracing::error!(
-                    transaction = %receipt.transaction_hash,
-                    token = %prepared.domain.token,
-                    "settlement succeeded without moving the money asked for; stop offering this token",
-                );
-                Outcome::Rejected { reason: RejectReason::TransferMissing, transaction }
-            }
+            Outcome::Rejected { .. } if receipt.succeeded() => moved_nothing(&receipt, prepared),
             outcome => outcome,
         }
     }
@@ -182,7 +209,9 @@ impl Inner {
         for _ in 0..ours.look_ups() {
             match witness.finding(payment).await {
                 Ok(Finding::Paid(settlement)) => return Outcome::Settled(settlement),
-                Ok(Finding::SpentElsewhere) => return rejected(RejectReason::NonceAlreadyUsed),
+                Ok(Finding::SpentElsewhere | Finding::OtherAmount(_)) => {
+                    return rejected(RejectReason::NonceAlreadyUsed);
+                }
                 Ok(Finding::Expired { valid_before, block_time }) => {
                     return rejected(RejectReason::Expired { valid_before, now: block_time });
                 }
@@ -232,6 +261,23 @@ impl Ours {
 enum Ready {
     Send(Call),
     Over(Outcome),
+}
+
+/// A transaction of ours that succeeded, and did not move what it should have.
+fn moved_nothing(receipt: &Receipt, prepared: &Prepared<'_>) -> Outcome {
+    tracing::error!(
+        transaction = %receipt.transaction_hash,
+        token = %prepared.token,
+        "settlement succeeded without moving the money asked for; stop offering this token",
+    );
+    let transaction = Some(receipt.transaction_hash);
+    Outcome::Rejected { reason: RejectReason::TransferMissing, transaction }
+}
+
+/// The settlement of an `upto` payment of which nothing was used: no transaction, and no use of the authorization.
+fn nothing(payment: &Payment) -> Settlement {
+    let payer = payment.authorization.payer.clone();
+    Settlement::new(String::new(), payment.option.network.clone(), payer, AtomicAmount::ZERO)
 }
 
 /// A quarter more than estimated, within what such a call may burn.
