@@ -192,7 +192,7 @@ pub use x402_core::{
 };
 
 pub use self::{
-    extract::{NotBehindPaywall, PaidContext},
+    extract::{Charge, NotBehindPaywall, PaidContext},
     future::ResponseFuture,
     middleware::Paywall,
     service::PaywallService,

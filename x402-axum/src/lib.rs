@@ -184,7 +184,7 @@ pub use x402_core::{
 pub use x402_tower::PeerAddr;
 
 pub use self::{
-    extract::{NotBehindPaywall, PaidContext},
+    extract::{Charge, NotBehindPaywall, PaidContext},
     route::Paywall,
     service::{PaywallService, ResponseFuture},
 };

@@ -73,6 +73,7 @@
 
 pub mod adapter;
 pub mod challenge;
+pub mod charge;
 mod engine;
 pub(crate) mod entropy;
 pub mod error;
@@ -93,6 +94,7 @@ mod timing;
 pub mod wire;
 
 pub use self::{
+    charge::Charge,
     engine::{
         Admission, Attempt, DeliveryGuard, Engine, EngineBuilder, NotReady, Outcome, PaidContext, Release,
         Ticket, Triage,

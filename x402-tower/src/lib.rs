@@ -172,7 +172,7 @@ pub use x402_core as core;
 #[cfg(feature = "http-facilitator")]
 pub use x402_core::facilitator::HttpFacilitator;
 pub use x402_core::{
-    Engine, EngineBuilder, PaidContext, SettleTiming,
+    Charge, Engine, EngineBuilder, PaidContext, SettleTiming,
     error::ConfigError,
     price::{PaymentIdentifier, Price, PriceRule, Prices},
     quote::QuoteKey,

@@ -174,6 +174,7 @@ impl EngineBuilder {
         let tokens = OrderTokens::new(&key, &self.previous_keys);
         self.settings.check()?;
         self.settings.check_timeouts(&self.prices)?;
+        self.settings.check_ceilings(&self.prices)?;
         let witness = self.witness.or_else(|| facilitator.witness());
         if witness.is_none() {
             tracing::warn!(
@@ -239,6 +240,11 @@ impl Settings {
 
     /// Whoever risks the price of a response is to know it.
     pub(super) fn warn_of_deferred(&self, prices: &Prices, store_may_forget: bool) {
+        if prices.ceilings().next().is_some() {
+            tracing::info!(
+                "streams that are charged for what was used are settled at their end; spawn the engine's worker"
+            );
+        }
         let deferred =
             prices.timings().filter(|timing| timing.unwrap_or(self.settle) == SettleTiming::Deferred);
         let routes = deferred.count();
@@ -251,6 +257,22 @@ impl Settings {
                 store_may_forget,
                 "responses leave before their payments are settled; spawn the engine's worker"
             );
+        }
+    }
+
+    /// Where what was used is charged, money cannot move before it was used.
+    pub(super) fn check_ceilings(&self, prices: &Prices) -> Result<(), ConfigError> {
+        let first =
+            |timing: Option<SettleTiming>| timing.unwrap_or(self.settle) == SettleTiming::BeforeHandler;
+        match prices.ceilings().find(|(_, timing)| first(*timing)) {
+            None => Ok(()),
+            Some((route, _)) => Err(ConfigError::new(
+                "settle",
+                format!(
+                    "route `{route}` charges for what was used, which is not known before its handler ran; \
+                     settle it after the handler, or give it a fixed price"
+                ),
+            )),
         }
     }
 

@@ -3,7 +3,10 @@
 use crate::{
     price::{AtomicAmount, PriceOption},
     scheme::Authorization,
-    wire::{PaymentRequirements, Presented, X402Version, v2::ResourceInfo},
+    wire::{
+        PaymentRequirements, Presented, X402Version,
+        v2::{self, ResourceInfo},
+    },
 };
 
 /// A payment whose terms the engine compared, with everything a facilitator needs of it.
@@ -53,14 +56,17 @@ impl Payment {
         self.presented.payment.version()
     }
 
-    /// The server's own terms in the dialect of the payment, as facilitators want them.
+    /// The server's own terms in the dialect of the payment, as facilitators want them: with the amount that is to move.
     ///
     /// `None` for a version 1 payment on a network that version 1 has no name for.
     #[must_use]
     pub fn requirements(&self) -> Option<PaymentRequirements> {
         match self.version() {
             X402Version::V1 => self.option.to_v1(&self.resource).map(PaymentRequirements::V1),
-            X402Version::V2 => Some(PaymentRequirements::V2(self.option.to_v2())),
+            X402Version::V2 => {
+                let amount = self.amount().to_string();
+                Some(PaymentRequirements::V2(v2::PaymentRequirements { amount, ..self.option.to_v2() }))
+            }
         }
     }
 }

@@ -138,6 +138,13 @@ impl PriceOption {
             && self.extra.iter().all(|(name, value)| echoed(name) == Some(value))
     }
 
+    /// Whether the amount is the most that may be charged, and the handler says what was used: the scheme `upto`. See
+    /// [`charge`](crate::charge).
+    #[must_use]
+    pub fn is_upto(&self) -> bool {
+        *self.scheme == *UPTO
+    }
+
     /// The network's name for strict version 1 clients, if this option can be offered to them.
     pub(crate) fn legacy_name(&self) -> Option<&'static str> {
         let network = known_network(&self.network)?;
@@ -148,6 +155,7 @@ impl PriceOption {
 }
 
 pub(crate) const EXACT: &str = "exact";
+pub(crate) const UPTO: &str = "upto";
 pub(crate) const DEFAULT_TIMEOUT_SECONDS: u64 = 300;
 /// Strict version 1 parsers take 18 digits.
 const MAX_LEGACY_AMOUNT: u64 = 1_000_000_000_000_000_000;

@@ -40,7 +40,10 @@ pub use self::{
 pub const MEMBER: &str = "quote";
 
 /// The members of `extra` that a seal covers.
-pub(crate) const SEALED_EXTRA: [&str; 4] = ["name", "version", "assetTransferMethod", "paymentFlow"];
+pub(crate) const SEALED_EXTRA: [&str; 5] =
+    ["name", "version", "assetTransferMethod", "paymentFlow", FACILITATOR];
+/// Who alone may settle, where what was used is charged.
+pub(crate) const FACILITATOR: &str = "facilitatorAddress";
 
 #[cfg(test)]
 mod tests;

@@ -263,7 +263,7 @@ fn implausible(settlement: &Settlement, order: &Order) -> Option<&'static str> {
         Some("transaction")
     } else if settlement.network != option.network {
         Some("network")
-    } else if settlement.amount != option.amount {
+    } else if settlement.amount != order.amount() {
         Some("amount")
     } else if !settlement.payer.eq_ignore_ascii_case(&order.payer) {
         Some("payer")
