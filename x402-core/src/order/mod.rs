@@ -233,16 +233,18 @@ impl Order {
         self.state.deferred && matches!(self.state.payment, PaymentState::Settling | PaymentState::Unresolved)
     }
 
-    /// What is to move, or has moved: the charge, or else all that was authorized.
+    /// What is to move, or has moved: the charge, or else all that was authorized. Of a response that is still being charged,
+    /// what was recorded so far.
     #[must_use]
     pub fn amount(&self) -> AtomicAmount {
-        self.charge.unwrap_or(self.terms.option.amount)
+        let unsaid = if self.state.metered { AtomicAmount::ZERO } else { self.terms.option.amount };
+        self.charge.unwrap_or(unsaid)
     }
 
     /// Whoever vanished while it stated a charge is taken at its last recorded word: nothing where there is none.
     fn charge_what_was_stated(&mut self) {
         if self.state.metered {
-            self.charge.get_or_insert_default();
+            self.charge = Some(self.amount());
         }
     }
 
