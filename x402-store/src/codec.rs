@@ -122,7 +122,8 @@ mod tests {
             (read.charge, read.state.metered, read.amount()),
             (None, false, order.terms.option.amount)
         );
-        let charged = Order { charge: Some(7.into()), ..order };
+        let mut charged = order;
+        charged.charge = Some(7.into());
         assert_eq!(order_from_json(&order_to_json(&charged)).unwrap().amount(), 7.into());
     }
 
