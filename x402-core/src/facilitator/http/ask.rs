@@ -14,7 +14,7 @@ use crate::{
     facilitator::{BoxFuture, Facilitator, Payment, SettleError, Settlement, VerifyError},
     wire::{
         PaymentRequirements,
-        facilitator::{FacilitatorRequest, SupportedKind, SupportedResponse},
+        facilitator::{FacilitatorRequest, SupportedResponse},
     },
 };
 
@@ -27,7 +27,7 @@ impl Facilitator for HttpFacilitator {
         Box::pin(self.ask_to_settle(payment))
     }
 
-    fn supported(&self) -> BoxFuture<'_, Result<Vec<SupportedKind>, VerifyError>> {
+    fn supported(&self) -> BoxFuture<'_, Result<SupportedResponse, VerifyError>> {
         Box::pin(self.ask_what_it_supports())
     }
 }
@@ -94,10 +94,10 @@ impl HttpFacilitator {
         }
     }
 
-    async fn ask_what_it_supports(&self) -> Result<Vec<SupportedKind>, VerifyError> {
+    async fn ask_what_it_supports(&self) -> Result<SupportedResponse, VerifyError> {
         let answer = exchange(get(&self.client, &self.address, "supported"), self.verify_timeout).await;
         let supported = answer.and_then(|answer: Answer| answer.result::<SupportedResponse>());
-        supported.map(|response| response.kinds).map_err(|fault| VerifyError::Unavailable(self.report(fault)))
+        supported.map_err(|fault| VerifyError::Unavailable(self.report(fault)))
     }
 
     /// Makes an error of a fault, and tells the operator where only they can help.
