@@ -3,6 +3,8 @@
 //! [`Facilitator`] is the stateful half of a scheme: a remote service, or our own node. [`Witness`] reads from a
 //! chain what became of an authorization, which a remote service alone cannot tell.
 
+#[cfg(feature = "http-facilitator")]
+mod breaker;
 mod error;
 #[cfg(feature = "http-facilitator")]
 mod http;
@@ -13,9 +15,15 @@ mod witness;
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
-#[cfg(feature = "http-facilitator")]
-pub use self::http::{FACILITATOR_URL, HttpFacilitator, PUBLIC_TEST_FACILITATOR};
 pub(crate) use self::supported::cannot_be_asked;
+#[cfg(feature = "http-facilitator")]
+pub use self::{
+    breaker::BreakerLimits,
+    http::{
+        AuthHeaders, Authenticate, FACILITATOR_URL, FacilitatorCall, FacilitatorEndpoint, HttpFacilitator,
+        PUBLIC_TEST_FACILITATOR,
+    },
+};
 pub use self::{
     error::{SettleError, VerifyError},
     payment::Payment,
