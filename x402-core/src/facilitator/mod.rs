@@ -6,10 +6,12 @@
 #[cfg(feature = "http-facilitator")]
 mod breaker;
 mod error;
+mod failover;
 #[cfg(feature = "http-facilitator")]
 mod http;
 mod payment;
 mod settlement;
+mod split;
 mod supported;
 mod witness;
 
@@ -26,8 +28,10 @@ pub use self::{
 };
 pub use self::{
     error::{SettleError, VerifyError},
+    failover::Failover,
     payment::Payment,
     settlement::Settlement,
+    split::Split,
     witness::{Evidence, Transfer, Witness},
 };
 use crate::{error::ConfigError, price::PriceOption, scheme::Scheme, wire::facilitator::SupportedResponse};

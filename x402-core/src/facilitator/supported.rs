@@ -82,15 +82,13 @@ pub(super) fn covers_all(
     let supported = supported.map_err(cannot_be_asked)?;
     let covered =
         |option: &&PriceOption| supported.kind(X402Version::V2, &option.scheme, &option.network).is_some();
-    options.iter().find(|option| !covered(option)).map_or(Ok(()), |option| {
-        Err(ConfigError::new(
-            "facilitator",
-            format!(
-                "cannot settle {} on {}; use one that lists it in /supported",
-                option.scheme, option.network
-            ),
-        ))
-    })
+    options.iter().find(|option| !covered(option)).map_or(Ok(()), |option| Err(not_listed(option)))
+}
+
+pub(super) fn not_listed(option: &PriceOption) -> ConfigError {
+    let PriceOption { scheme, network, .. } = option;
+    let problem = format!("cannot settle {scheme} on {network}; use one that lists it in /supported");
+    ConfigError::new("facilitator", problem)
 }
 
 pub(crate) fn cannot_be_asked(error: VerifyError) -> ConfigError {

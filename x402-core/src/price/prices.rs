@@ -86,6 +86,11 @@ impl Prices {
         })))
     }
 
+    /// A way to pay that was sealed into a quote, with the data that the facilitator wants in it.
+    pub(crate) fn completed(&self, option: PriceOption) -> PriceOption {
+        self.0.accounts.settled(option.clone()).unwrap_or(option)
+    }
+
     /// What the table says about a request. Allocates nothing where an ordinary path is free or priced.
     #[must_use]
     pub fn lookup(&self, method: &str, path: &str) -> Lookup<'_> {
