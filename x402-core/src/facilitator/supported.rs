@@ -106,7 +106,7 @@ mod tests {
 
     use super::*;
 
-    fn supported(kinds: Value) -> SupportedResponse {
+    fn supported(kinds: &Value) -> SupportedResponse {
         serde_json::from_value(json!({ "kinds": kinds })).unwrap()
     }
 
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_network_is_named_or_its_whole_family_is() {
-        let supported = supported(json!([
+        let supported = supported(&json!([
             { "x402Version": 1, "scheme": "exact", "network": "base-sepolia" },
             { "x402Version": 2, "scheme": "exact", "network": "eip155:*", "extra": { "of": "family" } },
             { "x402Version": 2, "scheme": "exact", "network": "eip155:84532", "extra": { "of": "network" } },
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn a_facilitator_adds_its_own_data_and_changes_none_of_ours() {
         let supported =
-            supported(json!([{ "x402Version": 2, "scheme": "exact", "network": "eip155:84532", "extra": {
+            supported(&json!([{ "x402Version": 2, "scheme": "exact", "network": "eip155:84532", "extra": {
             "facilitatorAddress": "0xF0", "name": "Evil", "version": "9", "assetTransferMethod": "permit2",
             "paymentFlow": "x", "quote": { "id": 1 }, "ours": "theirs",
         } }]));
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn terms_made_for_another_facilitator_are_told() {
-        let listed = supported(json!([{ "x402Version": 2, "scheme": "upto", "network": "eip155:*",
+        let listed = supported(&json!([{ "x402Version": 2, "scheme": "upto", "network": "eip155:*",
             "extra": { "facilitatorAddress": "0xAb", "name": "whatever" } }]));
         for (extra, contradicted) in [
             (json!({}), false),
@@ -179,11 +179,11 @@ mod tests {
     #[test]
     fn a_long_list_is_cut_short() {
         let kind = json!({ "x402Version": 2, "scheme": "exact", "network": "eip155:1\n" });
-        let summary = supported(json!(vec![kind; 11])).summary();
+        let summary = supported(&json!(vec![kind; 11])).summary();
         assert!(
             summary.starts_with("exact on eip155:1, exact") && summary.ends_with(" and 3 more"),
             "{summary}"
         );
-        assert_eq!(supported(json!([])).summary(), "nothing of version 2");
+        assert_eq!(supported(&json!([])).summary(), "nothing of version 2");
     }
 }

@@ -32,7 +32,10 @@ impl Listing {
     fn new(kinds: Value) -> Self {
         Self {
             fake: FakeFacilitator::new().with_local_proof().with_witness(),
-            supported: Some(serde_json::from_value(json!({ "kinds": kinds })).unwrap()),
+            supported: Some(
+                serde_json::from_value(Value::Object([("kinds".to_owned(), kinds)].into_iter().collect()))
+                    .unwrap(),
+            ),
             asked: Arc::default(),
             seen: Arc::default(),
         }

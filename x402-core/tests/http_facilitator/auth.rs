@@ -76,7 +76,8 @@ async fn each_call_has_credentials_of_its_own() {
 
 #[tokio::test]
 async fn without_credentials_nothing_is_sent_and_nobody_is_refused() {
-    let hooks: [(&str, fn(FacilitatorCall) -> BoxFuture<'static, Result<AuthHeaders, BoxError>>); 4] = [
+    type Hook = fn(FacilitatorCall) -> BoxFuture<'static, Result<AuthHeaders, BoxError>>;
+    let hooks: [(&str, Hook); 4] = [
         ("fails", |_| Box::pin(async { Err("hunter2 is wrong".into()) })),
         ("hangs", |_| Box::pin(std::future::pending())),
         ("no header", |_| Box::pin(async { Ok(AuthHeaders::new().header("a b", "hunter2")) })),

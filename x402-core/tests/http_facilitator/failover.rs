@@ -34,7 +34,9 @@ struct Listing {
 
 impl Listing {
     fn new(kinds: Value) -> Self {
-        let supported = serde_json::from_value(json!({ "kinds": kinds })).unwrap();
+        let supported =
+            serde_json::from_value(Value::Object([("kinds".to_owned(), kinds)].into_iter().collect()))
+                .unwrap();
         Self {
             fake: FakeFacilitator::new().with_any_signature(),
             supported: Some(supported),
