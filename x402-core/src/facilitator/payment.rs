@@ -4,10 +4,7 @@ use crate::{
     error::RejectReason,
     price::{AtomicAmount, PriceOption},
     scheme::{Authorization, SignedMessage},
-    wire::{
-        PaymentRequirements, Presented, X402Version,
-        v2::{self, ResourceInfo},
-    },
+    wire::{PaymentRequirements, Presented, X402Version, v2::ResourceInfo},
 };
 
 /// A payment whose terms the engine compared, with everything a facilitator needs of it.
@@ -75,8 +72,8 @@ impl Payment {
         match self.version() {
             X402Version::V1 => self.option.to_v1(&self.resource).map(PaymentRequirements::V1),
             X402Version::V2 => {
-                let amount = self.amount().to_string();
-                Some(PaymentRequirements::V2(v2::PaymentRequirements { amount, ..self.option.to_v2() }))
+                let option = PriceOption { amount: self.amount(), ..self.option.clone() };
+                Some(PaymentRequirements::V2(option.to_v2()))
             }
         }
     }

@@ -12,7 +12,7 @@ use x402_core::{
     scheme::{Authorization, PaymentKey, Proof, Scheme, UptoEvmStructure},
     testing::{EvidenceAnswer, FakeClock, FakeFacilitator, SettleAnswer, VerifyAnswer},
     time::UnixSeconds,
-    wire::facilitator::SupportedKind,
+    wire::facilitator::SupportedResponse,
 };
 
 use crate::{
@@ -230,7 +230,7 @@ impl Facilitator for Greedy {
         Box::pin(async move { self.0.settle(&whole).await })
     }
 
-    fn supported(&self) -> BoxFuture<'_, Result<Vec<SupportedKind>, VerifyError>> {
+    fn supported(&self) -> BoxFuture<'_, Result<SupportedResponse, VerifyError>> {
         self.0.supported()
     }
 

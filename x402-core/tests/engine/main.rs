@@ -17,6 +17,7 @@ mod identifiers;
 mod ports;
 mod retries;
 mod settlement;
+mod start;
 mod streams;
 mod support;
 mod worker;
