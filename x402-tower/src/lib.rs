@@ -127,6 +127,11 @@
 //! # }
 //! ```
 //!
+//! # Charging what was used
+//!
+//! Where the price is a ceiling ([`Price::up_to`]), the service finds a [`Charge`] in the request's extensions, and says how
+//! much of it was used, for a stream until it ends. [`core::charge`] has the rules.
+//!
 //! # gRPC
 //!
 //! The layer goes on tonic's server:

@@ -102,8 +102,8 @@ impl EngineBuilder {
         self
     }
 
-    /// How many responses may be out whose payments are not settled yet, where settlement is
-    /// [deferred](SettleTiming::Deferred). Default: 8 of one payer, 1 000 in total.
+    /// How many responses may be out whose payments are not settled yet: where settlement is
+    /// [deferred](SettleTiming::Deferred), and streams that are [charged](crate::charge) for what was used of them. Default: 8 of one payer, 1 000 in total.
     pub fn deferred(mut self, limits: DeferredLimits) -> Self {
         self.settings.deferred = limits;
         self

@@ -56,11 +56,15 @@ impl Engine {
             hold.advance(Event::Charged { amount }).await.map_err(failed)?;
         }
         let metered = Event::Metered { payment: Arc::new(kept_payment(&claim.payment)) };
-        let order = hold.advance(metered).await.map_err(failed)?;
-        if !order.is_leased(self.shared.clock.now()) {
-            hold.confirm().await.map_err(failed)?;
+        let mut left = hold.advance(metered).await;
+        if left.as_ref().is_ok_and(|order| !order.is_leased(self.shared.clock.now())) {
+            left = hold.confirm().await.and(left);
         }
-        Ok(order)
+        if left.is_err() {
+            // Nothing leaves now. Should it be recorded all the same, nothing is charged for it.
+            let _ = hold.advance(Event::Charged { amount: AtomicAmount::ZERO }).await;
+        }
+        left.map_err(failed)
     }
 
     /// Settles what was used of a response once it is over, or while its authorization can still be settled.

@@ -110,8 +110,8 @@ impl Ticket {
         }
         let complete = outcome.is_complete();
         let response = kept_response(&engine, &claim, outcome).map(Arc::new);
-        // What is charged for a run, and was neither kept nor can be recognised, is not run for again.
-        let if_lost = if charge.is_open() && response.is_none() {
+        // Another run could use more than was charged for this one.
+        let if_lost = if order.terms.option.is_upto() && response.is_none() {
             IfDropped::BrokenOff
         } else {
             IfDropped::Undelivered

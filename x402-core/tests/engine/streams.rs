@@ -1,6 +1,12 @@
 //! Charging what was used of a stream: it leaves before it is known, and is settled when it is over.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use x402_core::{
     DeferredLimits, Outcome, Release, SettleTiming,
@@ -211,6 +217,38 @@ async fn a_charge_is_not_settled_before_it_is_recorded() {
         assert_eq!(moved(&world).last(), Some(&wanted.into()), "after {outage} s");
         let done = order(&store, key).await;
         assert_eq!((done.is_settled(), done.charge), (true, Some(wanted.into())));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_could_not_leave_is_not_charged() {
+    // The call that is done and not answered: that the charge was said, that the stream leaves, that it does not.
+    for unanswered in [0, 1, 2] {
+        let (calls, failing) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        let (count, on) = (Arc::clone(&calls), Arc::clone(&failing));
+        let faulty = FaultyStore::new(move |step| {
+            let counted = step == Step::Advance && on.load(Ordering::SeqCst);
+            let call = if counted { count.fetch_add(1, Ordering::SeqCst) } else { usize::MAX };
+            let fails = call == unanswered || unanswered == 2 && call == 1;
+            if fails { Fault::Unanswered } else { Fault::None }
+        });
+        let store = faulty.honest().clone();
+        let world = world_over(faulty, DeferredLimits::default());
+        tokio::spawn(world.engine.worker());
+        seconds(1).await;
+        let (ticket, key) = using(&world, &paid(&world, Request::get("/used")).await, 100).await;
+        failing.store(true, Ordering::SeqCst);
+        let reply = ticket.finish(Outcome::streaming(200)).await.unwrap_err();
+        assert_eq!(reply.status, 503, "{unanswered}");
+        failing.store(false, Ordering::SeqCst);
+        seconds(500).await;
+        assert_eq!(moved(&world), [], "{unanswered}");
+        let order = order(&store, key).await;
+        let over = [PaymentState::Expired, PaymentState::Settled];
+        assert!(
+            over.contains(&order.state.payment) && order.leased_until.is_none(),
+            "{unanswered}: {order:?}"
+        );
     }
 }
 
