@@ -69,8 +69,8 @@
 //! let engine = Engine::builder(prices)
 //!     .facilitator(facilitator)                                 // `EvmFacilitator` of `x402-evm`, for one
 //!     .settle(SettleTiming::AfterHandler)
-//!     .build()?;
-//! engine.preflight().await?;                                    // can it settle what the table asks for?
+//!     .start()                                                  // can it settle what the table asks for?
+//!     .await?;
 //! let app = App::new()
 //!     .wrap(Paywall::from(engine))
 //!     .route("/weather/{city}", web::get().to(async || "sunny"));
@@ -90,6 +90,11 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Charging what was used
+//!
+//! Where the price is a ceiling ([`Price::up_to`]), the handler takes a [`Charge`] and says how much of it was used, for a stream
+//! until it ends. [`core::charge`] has the rules.
 //!
 //! # Running it
 //!
@@ -192,7 +197,7 @@ pub use x402_core::{
 };
 
 pub use self::{
-    extract::{NotBehindPaywall, PaidContext},
+    extract::{Charge, NotBehindPaywall, PaidContext},
     future::ResponseFuture,
     middleware::Paywall,
     service::PaywallService,

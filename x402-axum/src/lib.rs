@@ -69,8 +69,8 @@
 //! let engine = Engine::builder(prices)
 //!     .facilitator(facilitator)                                 // `EvmFacilitator` of `x402-evm`, for one
 //!     .settle(SettleTiming::AfterHandler)
-//!     .build()?;
-//! engine.preflight().await?;                                    // can it settle what the table asks for?
+//!     .start()                                                  // can it settle what the table asks for?
+//!     .await?;
 //! let app = Router::new()
 //!     .route("/weather/{city}", get(async || "sunny"))
 //!     .layer(Paywall::from(engine));
@@ -88,6 +88,11 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Charging what was used
+//!
+//! Where the price is a ceiling ([`Price::up_to`]), the handler takes a [`Charge`] and says how much of it was used, for a stream
+//! until it ends. [`core::charge`] has the rules.
 //!
 //! # Running it
 //!
@@ -184,7 +189,7 @@ pub use x402_core::{
 pub use x402_tower::PeerAddr;
 
 pub use self::{
-    extract::{NotBehindPaywall, PaidContext},
+    extract::{Charge, NotBehindPaywall, PaidContext},
     route::Paywall,
     service::{PaywallService, ResponseFuture},
 };

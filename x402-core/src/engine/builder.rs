@@ -6,7 +6,7 @@ use super::{Engine, Shared, deferral::Deferrals, line::Lines, pulse::Pulse, work
 use crate::{
     DeferredLimits, SettleTiming,
     error::ConfigError,
-    facilitator::{Facilitator, RESOLVE_WITHIN, Witness},
+    facilitator::{Facilitator, RESOLVE_WITHIN, Witness, cannot_be_asked},
     order::{OrderStore, OrderTokens},
     price::Prices,
     quote::{QuoteKey, QuoteLifetime, QuoteSealer, SKEW},
@@ -102,8 +102,8 @@ impl EngineBuilder {
         self
     }
 
-    /// How many responses may be out whose payments are not settled yet, where settlement is
-    /// [deferred](SettleTiming::Deferred). Default: 8 of one payer, 1 000 in total.
+    /// How many responses may be out whose payments are not settled yet: where settlement is
+    /// [deferred](SettleTiming::Deferred), and streams that are [charged](crate::charge) for what was used of them. Default: 8 of one payer, 1 000 in total.
     pub fn deferred(mut self, limits: DeferredLimits) -> Self {
         self.settings.deferred = limits;
         self
@@ -145,11 +145,34 @@ impl EngineBuilder {
         self
     }
 
-    /// Builds the engine.
+    /// Builds the engine after asking the facilitator what it supports, so that every route can be settled and the 402s
+    /// carry what the facilitator wants in its terms, such as its account.
+    ///
+    /// A way to pay that the facilitator does not list in a fixed price is a mistake; in a price computed per request it
+    /// is one, too, told by 503 and an error in the log. Nothing is offered to version 1 that the facilitator does not list
+    /// for it. What was said at start holds as long as the engine lives. [`preflight`](Engine::preflight) is included.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build), and [`ConfigError`] when the facilitator cannot be asked, or naming the route, its scheme
+    /// and its network when it does not settle there.
+    pub async fn start(self) -> Result<Engine, ConfigError> {
+        let (prices, shared) = self.assemble()?;
+        let supported = shared.facilitator.supported().await.map_err(cannot_be_asked)?;
+        let engine = announced(prices.settled_by(supported)?, shared);
+        engine.preflight().await?;
+        Ok(engine)
+    }
+
+    /// Builds the engine. Nobody is asked: see [`start`](Self::start) for one that is known to be able to settle.
     ///
     /// # Errors
     /// [`ConfigError`] naming what is missing or contradicts itself, and what to do.
     pub fn build(self) -> Result<Engine, ConfigError> {
+        let (prices, shared) = self.assemble()?;
+        Ok(announced(prices, shared))
+    }
+
+    fn assemble(self) -> Result<(Prices, Shared), ConfigError> {
         let facilitator = self.facilitator.ok_or_else(|| {
             ConfigError::new(
                 "facilitator",
@@ -174,6 +197,7 @@ impl EngineBuilder {
         let tokens = OrderTokens::new(&key, &self.previous_keys);
         self.settings.check()?;
         self.settings.check_timeouts(&self.prices)?;
+        self.settings.check_ceilings(&self.prices)?;
         let witness = self.witness.or_else(|| facilitator.witness());
         if witness.is_none() {
             tracing::warn!(
@@ -205,14 +229,18 @@ impl EngineBuilder {
             deferrals: Deferrals::new(self.settings.deferred),
             settings: self.settings,
         };
-        tracing::info!(
-            settle = shared.settings.settle.as_str(),
-            shared_store = shared.store.is_shared(),
-            "paywall built"
-        );
-        shared.settings.warn_of_deferred(&self.prices, shared.store.may_forget());
-        Ok(Engine { prices: self.prices, shared: Arc::new(shared) })
+        Ok((self.prices, shared))
     }
+}
+
+fn announced(prices: Prices, shared: Shared) -> Engine {
+    tracing::info!(
+        settle = shared.settings.settle.as_str(),
+        shared_store = shared.store.is_shared(),
+        "paywall built"
+    );
+    shared.settings.warn_of_deferred(&prices, shared.store.may_forget());
+    Engine { prices, shared: Arc::new(shared) }
 }
 
 impl fmt::Debug for EngineBuilder {
@@ -240,6 +268,11 @@ impl Settings {
 
     /// Whoever risks the price of a response is to know it.
     pub(super) fn warn_of_deferred(&self, prices: &Prices, store_may_forget: bool) {
+        if prices.ceilings().next().is_some() {
+            tracing::info!(
+                "streams that are charged for what was used are settled at their end; spawn the engine's worker"
+            );
+        }
         let deferred =
             prices.timings().filter(|timing| timing.unwrap_or(self.settle) == SettleTiming::Deferred);
         let routes = deferred.count();
@@ -252,6 +285,22 @@ impl Settings {
                 store_may_forget,
                 "responses leave before their payments are settled; spawn the engine's worker"
             );
+        }
+    }
+
+    /// Where what was used is charged, money cannot move before it was used.
+    pub(super) fn check_ceilings(&self, prices: &Prices) -> Result<(), ConfigError> {
+        let first =
+            |timing: Option<SettleTiming>| timing.unwrap_or(self.settle) == SettleTiming::BeforeHandler;
+        match prices.ceilings().find(|(_, timing)| first(*timing)) {
+            None => Ok(()),
+            Some((route, _)) => Err(ConfigError::new(
+                "settle",
+                format!(
+                    "route `{route}` charges for what was used, which is not known before its handler ran; \
+                     settle it after the handler, or give it a fixed price"
+                ),
+            )),
         }
     }
 

@@ -71,7 +71,7 @@ pub(super) fn implausible(settlement: &Settlement, transfer: &Transfer) -> Optio
         Some("transaction")
     } else if settlement.network != option.network {
         Some("network")
-    } else if settlement.amount != option.amount {
+    } else if settlement.amount != transfer.amount {
         Some("amount")
     } else if !settlement.payer.eq_ignore_ascii_case(&transfer.payer) {
         Some("payer")

@@ -39,6 +39,12 @@ impl Settlement {
         Self { transaction, network, payer, amount, log_index: None, block: None, found: false }
     }
 
+    /// What settles a charge of nothing: no transaction is sent, and the authorization is spent here alone.
+    #[must_use]
+    pub const fn of_nothing(network: NetworkId, payer: String) -> Self {
+        Self::new(String::new(), network, payer, AtomicAmount::ZERO)
+    }
+
     /// The same, as one that was there before.
     #[must_use]
     pub const fn found(mut self) -> Self {

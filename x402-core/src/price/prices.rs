@@ -9,7 +9,7 @@ use super::{
     resolve::Accounts,
     routes::{Routes, Table},
 };
-use crate::error::ConfigError;
+use crate::{error::ConfigError, wire::facilitator::SupportedResponse};
 
 /// What every route costs, and who is paid. Cheap to clone.
 ///
@@ -62,6 +62,35 @@ impl Prices {
         })))
     }
 
+    /// The same table for a facilitator that supports this: every way to pay has the data that the facilitator wants in
+    /// it, and what it does not settle is not offered. Prices computed per request are held against it when they
+    /// are computed.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming a route that the facilitator cannot settle.
+    pub fn settled_by(&self, supported: SupportedResponse) -> Result<Self, ConfigError> {
+        let accounts = Accounts { supported: Some(Arc::new(supported)), ..Accounts::clone(&self.0.accounts) };
+        let changed = self.0.priced.iter().map(|rule| Ok(Arc::new(build::settled(rule, &accounts)?)));
+        let changed: Vec<_> = changed.collect::<Result<_, ConfigError>>()?;
+        let new = |old: &Arc<Rule>| {
+            let at = self.0.priced.iter().position(|rule| Arc::ptr_eq(rule, old));
+            changed[at.expect("every rule of the routes is listed")].clone()
+        };
+        Ok(Self(Arc::new(Inner {
+            origin: self.0.origin.clone(),
+            accounts: Arc::new(accounts),
+            identifier: self.0.identifier,
+            routes: self.0.routes.with_rules(&new),
+            rules: self.0.rules.clone(),
+            priced: changed,
+        })))
+    }
+
+    /// A way to pay that was sealed into a quote, with the data that the facilitator wants in it.
+    pub(crate) fn completed(&self, option: PriceOption) -> PriceOption {
+        self.0.accounts.settled(option.clone()).unwrap_or(option)
+    }
+
     /// What the table says about a request. Allocates nothing where an ordinary path is free or priced.
     #[must_use]
     pub fn lookup(&self, method: &str, path: &str) -> Lookup<'_> {
@@ -74,6 +103,11 @@ impl Prices {
     /// [`PriceError`] as in [`build`](PricesBuilder::build).
     pub fn resolve(&self, price: &Price, rule: &Rule) -> Result<Vec<PriceOption>, PriceError> {
         self.0.accounts.resolve(price, rule.max_timeout_seconds)
+    }
+
+    /// The places of the option's token, if it is the one that prices in dollars are asked in.
+    pub(crate) fn dollar_places(&self, option: &PriceOption) -> Option<u8> {
+        self.0.accounts.dollar_places(option)
     }
 
     /// The public origin.
@@ -118,6 +152,15 @@ impl Prices {
     /// When priced routes are settled, where they say so themselves.
     pub(crate) fn timings(&self) -> impl Iterator<Item = Option<crate::SettleTiming>> {
         self.0.priced.iter().map(|rule| rule.settle)
+    }
+
+    /// Routes whose price, or a part of it, is a ceiling, and when they are settled.
+    pub(crate) fn ceilings(&self) -> impl Iterator<Item = (&str, Option<crate::SettleTiming>)> {
+        let has_ceiling = |rule: &&Arc<Rule>| match &rule.price {
+            RulePrice::Fixed(price) => price.options.iter().any(PriceOption::is_upto),
+            RulePrice::Dynamic(_) => false,
+        };
+        self.0.priced.iter().filter(has_ceiling).map(|rule| (&*rule.pattern, rule.settle))
     }
 
     /// Every network with a recipient; prices computed per request may be asked on any of them.

@@ -20,7 +20,10 @@ use crate::{
     },
     scheme::{PaymentKey, Proof, Scheme},
     time::{Clock, UnixSeconds},
-    wire::{X402Version, facilitator::SupportedKind},
+    wire::{
+        X402Version,
+        facilitator::{SupportedKind, SupportedResponse},
+    },
 };
 
 /// A facilitator that moves imaginary money, and fails as told. Clones share one ledger: keep one in the test, give the
@@ -225,14 +228,17 @@ impl Facilitator for FakeFacilitator {
         })
     }
 
-    fn supported(&self) -> BoxFuture<'_, Result<Vec<SupportedKind>, VerifyError>> {
-        let kinds = ["exact", "upto"].map(|scheme| SupportedKind {
-            x402_version: X402Version::V2,
+    fn supported(&self) -> BoxFuture<'_, Result<SupportedResponse, VerifyError>> {
+        let kind = |x402_version, scheme: &str, network: &str| SupportedKind {
+            x402_version,
             scheme: scheme.to_owned(),
-            network: "eip155:*".to_owned(),
+            network: network.to_owned(),
             extra: None,
-        });
-        Box::pin(async move { Ok(kinds.into()) })
+        };
+        let old = ["base", "base-sepolia"].map(|network| kind(X402Version::V1, "exact", network));
+        let new = ["exact", "upto"].map(|scheme| kind(X402Version::V2, scheme, "eip155:*"));
+        let kinds = new.into_iter().chain(old).collect();
+        Box::pin(async move { Ok(SupportedResponse { kinds, ..SupportedResponse::default() }) })
     }
 
     fn scheme(&self) -> Option<Arc<dyn Scheme>> {

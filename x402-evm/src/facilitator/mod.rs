@@ -16,7 +16,10 @@ use x402_core::{
     price::{NetworkId, PriceOption},
     scheme::{EvmAddress, Scheme},
     time::{Clock, SystemClock},
-    wire::{X402Version, facilitator::SupportedKind},
+    wire::{
+        X402Version,
+        facilitator::{SupportedKind, SupportedResponse},
+    },
 };
 
 pub(crate) use self::prepare::Signed;
@@ -163,12 +166,6 @@ impl EvmFacilitator {
         self.0.sender.key().address()
     }
 
-    /// The extensions of the protocol that it serves, for its `/supported`.
-    #[must_use]
-    pub const fn extensions(&self) -> &'static [&'static str] {
-        &[sponsored::EIP2612_GAS_SPONSORING]
-    }
-
     fn with(mut self, change: impl FnOnce(&mut Inner)) -> Self {
         change(Arc::make_mut(&mut self.0));
         self
@@ -194,7 +191,7 @@ impl Facilitator for EvmFacilitator {
         })
     }
 
-    fn supported(&self) -> BoxFuture<'_, Result<Vec<SupportedKind>, VerifyError>> {
+    fn supported(&self) -> BoxFuture<'_, Result<SupportedResponse, VerifyError>> {
         Box::pin(async move {
             let chain_id = self.0.rpc.chain_id().await?;
             let network = NetworkId::new(&format!("eip155:{chain_id}"))
@@ -206,13 +203,16 @@ impl Facilitator for EvmFacilitator {
                 extra: None,
             };
             let mut kinds = vec![kind(X402Version::V2, "exact", network.as_str())];
+            let mut extensions = Vec::new();
+            let account = self.gas_account().to_string();
             if self.0.facts.has_permit2(&self.0.rpc).await? {
-                let extra = json!({ "facilitatorAddress": self.gas_account().to_string() });
-                let extra = extra.as_object().cloned();
+                let extra = json!({ "facilitatorAddress": account }).as_object().cloned();
                 kinds.push(SupportedKind { extra, ..kind(X402Version::V2, "upto", network.as_str()) });
+                extensions.push(sponsored::EIP2612_GAS_SPONSORING.to_owned());
             }
             kinds.extend(network.v1_name().map(|name| kind(X402Version::V1, "exact", name)));
-            Ok(kinds)
+            let signers = [(network.to_string(), vec![account])].into();
+            Ok(SupportedResponse { kinds, extensions, signers })
         })
     }
 

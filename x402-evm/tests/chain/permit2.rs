@@ -294,15 +294,14 @@ async fn wallets_pay_where_they_are_allowed_and_have_approved() {
 async fn what_the_chain_lacks_is_not_supported_and_found_at_start() {
     let world = World::start();
     let facilitator = world.facilitator();
-    let kinds = facilitator.supported().await.unwrap();
-    let kinds = serde_json::to_value(kinds).unwrap();
+    let supported = serde_json::to_value(facilitator.supported().await.unwrap()).unwrap();
     let path = format!("{}/../tests/data/vectors/facilitator-supported.json", env!("CARGO_MANIFEST_DIR"));
     let official: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let official = &official["cases"][0]["response"];
     let mut wanted = official["kinds"].clone();
     wanted[1]["extra"]["facilitatorAddress"] = accounts()[GAS].address.into();
-    assert_eq!(kinds, wanted);
-    assert_eq!(json!(facilitator.extensions()), official["extensions"]);
+    assert_eq!(supported["kinds"], wanted);
+    assert_eq!(supported["extensions"], official["extensions"]);
 
     let upto = || crate::world::option(1000).upto(accounts()[GAS].address);
     facilitator.preflight(&[option(1000), upto()]).await.unwrap();
@@ -325,7 +324,9 @@ async fn what_the_chain_lacks_is_not_supported_and_found_at_start() {
 
     world.chain.rpc("anvil_setCode", json!([PERMIT2, "0x"])).unwrap();
     let bare = world.facilitator();
-    let kinds = bare.supported().await.unwrap();
+    let supported = bare.supported().await.unwrap();
+    assert!(supported.extensions.is_empty());
+    let kinds = supported.kinds;
     assert!(kinds.iter().all(|kind| kind.scheme == "exact"));
     assert_eq!(kinds.iter().filter(|kind| kind.x402_version == X402Version::V1).count(), 1);
     let text = bare.preflight(&[option(1000)]).await.unwrap_err().to_string();

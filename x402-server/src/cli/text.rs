@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use x402_core::price::{AtomicAmount, NetworkId, token};
+use x402_core::{
+    order::Order,
+    price::{AtomicAmount, NetworkId, token},
+};
 
 /// Without anything that a terminal would obey: parts of orders were written by strangers.
 pub(super) fn plain(text: &str) -> String {
@@ -27,6 +30,20 @@ pub(super) fn money(amount: AtomicAmount, network: &NetworkId, asset: &str) -> S
     match token(network, asset) {
         Some(token) => format!("{} {}", amount.to_decimal(token.decimals), token.symbol),
         None => format!("{amount} {}", plain(asset)),
+    }
+}
+
+/// What an order moves; where what was used is charged, that and the ceiling: `0.003/0.01 USDC`.
+pub(super) fn charged(order: &Order) -> String {
+    let option = &order.terms.option;
+    let ceiling = money(option.amount, &option.network, &option.asset);
+    match order.charge {
+        None => ceiling,
+        Some(charge) => {
+            let charge = money(charge, &option.network, &option.asset);
+            let (amount, _) = charge.split_once(' ').unwrap_or((&charge, ""));
+            format!("{amount}/{ceiling}")
+        }
     }
 }
 
