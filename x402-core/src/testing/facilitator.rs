@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use self::answers::Script;
 pub use self::answers::{EvidenceAnswer, SettleAnswer, VerifyAnswer};
-use super::FakeSignatures;
+use super::{FakeSignatures, FakeUptoSignatures};
 use crate::{
     error::RejectReason,
     facilitator::{
@@ -229,19 +229,27 @@ impl Facilitator for FakeFacilitator {
     }
 
     fn supported(&self) -> BoxFuture<'_, Result<SupportedResponse, VerifyError>> {
-        let kind = |x402_version, network: &str| SupportedKind {
+        let kind = |x402_version, scheme: &str, network: &str| SupportedKind {
             x402_version,
-            scheme: "exact".to_owned(),
+            scheme: scheme.to_owned(),
             network: network.to_owned(),
             extra: None,
         };
-        let old = ["base", "base-sepolia"].map(|network| kind(X402Version::V1, network));
-        let kinds = [kind(X402Version::V2, "eip155:*")].into_iter().chain(old).collect();
+        let old = ["base", "base-sepolia"].map(|network| kind(X402Version::V1, "exact", network));
+        let mut upto = kind(X402Version::V2, "upto", "eip155:*");
+        upto.extra =
+            Some([("facilitatorAddress".to_owned(), FACILITATOR_ADDRESS.into())].into_iter().collect());
+        let kinds = [kind(X402Version::V2, "exact", "eip155:*"), upto].into_iter().chain(old).collect();
         Box::pin(async move { Ok(SupportedResponse { kinds, ..SupportedResponse::default() }) })
     }
 
     fn scheme(&self) -> Option<Arc<dyn Scheme>> {
         self.state().local_proof.then(|| Arc::new(FakeSignatures) as _)
+    }
+
+    fn schemes(&self) -> Vec<Arc<dyn Scheme>> {
+        let schemes: [Arc<dyn Scheme>; 2] = [Arc::new(FakeSignatures), Arc::new(FakeUptoSignatures)];
+        if self.state().local_proof { schemes.into() } else { Vec::new() }
     }
 
     fn witness(&self) -> Option<Arc<dyn Witness>> {
@@ -293,7 +301,7 @@ impl State {
             format!("0x{}", authorization.key),
             payment.option.network.clone(),
             authorization.payer.clone(),
-            authorization.amount,
+            payment.amount(),
         );
         self.settled.insert(authorization.key, settlement.clone());
         self.transfers.push(settlement.clone());
@@ -344,6 +352,8 @@ impl Drop for Hanging<'_> {
     }
 }
 
+/// The account that it would settle with.
+const FACILITATOR_ADDRESS: &str = "0x976EA74026E726554dB657fA54763abd0C3a0aa9";
 const DOWN: &str = "fake facilitator is down";
 
 #[cfg(test)]
