@@ -117,6 +117,10 @@ impl<T: Facilitator + ?Sized> Facilitator for Arc<T> {
         (**self).scheme()
     }
 
+    fn schemes(&self) -> Vec<Arc<dyn Scheme>> {
+        (**self).schemes()
+    }
+
     fn witness(&self) -> Option<Arc<dyn Witness>> {
         (**self).witness()
     }

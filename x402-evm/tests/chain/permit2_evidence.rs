@@ -1,6 +1,7 @@
 //! What became of Permit2 authorizations that somebody else settled.
 
 use devchain::{EXACT_PERMIT2_PROXY, MULTICALL, TOKEN, accounts};
+use serde_json::json;
 use x402_core::{
     error::RejectReason,
     facilitator::{Evidence, Facilitator, Payment, Transfer, VerifyError},
@@ -9,7 +10,7 @@ use x402_core::{
 
 use crate::{
     permit2::{burn, option, payment, selector},
-    world::{PAY_TO, PAYER, World, settle},
+    world::{PAY_TO, PAYER, World, settle, until},
 };
 
 async fn evidence(world: &World, payment: &Payment) -> Result<Evidence, VerifyError> {
@@ -175,6 +176,34 @@ async fn an_authorization_that_paid_somebody_else_is_dead_for_us() {
     world.chain.mine(1).unwrap();
     let found = evidence(&world, &ours).await.unwrap();
     assert!(matches!(found, Evidence::Dead(RejectReason::NonceAlreadyUsed)), "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_overtaken_while_waiting_for_a_block_is_paid_all_the_same() {
+    let world = World::start();
+    world.approve(1_000_000);
+    let payment = payment(&world, 1000);
+    world.chain.set_automine(false).unwrap();
+    let facilitator = world.facilitator();
+    let ours = tokio::spawn({
+        let payment = payment.clone();
+        async move { facilitator.settle(&payment).await }
+    });
+    until(|| world.waiting() == 1).await;
+    let theirs = json!([{
+        "from": accounts()[6].address,
+        "to": EXACT_PERMIT2_PROXY,
+        "data": format!("0x{}", settle_call(&payment)),
+        "gas": "0x4c4b40",
+        "maxFeePerGas": "0x174876e800",
+        "maxPriorityFeePerGas": "0x174876e800",
+    }]);
+    let theirs = world.chain.rpc("eth_sendTransaction", theirs).unwrap();
+    world.chain.mine(1).unwrap();
+    let settlement = ours.await.unwrap().unwrap();
+    assert_eq!(settlement.transaction, theirs.as_str().unwrap());
+    assert_eq!((world.received(), world.chain.transfers_to(PAY_TO).unwrap()), (1000, 1));
+    assert_eq!(world.gas_account_nonce(), 1, "ours was mined, and reverted");
 }
 
 #[tokio::test(flavor = "multi_thread")]
