@@ -3,6 +3,7 @@
 //! [`Facilitator`] is the stateful half of a scheme: a remote service, or our own node. [`Witness`] reads from a
 //! chain what became of an authorization, which a remote service alone cannot tell.
 
+mod asked;
 mod error;
 #[cfg(feature = "http-facilitator")]
 mod http;
@@ -15,6 +16,7 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 #[cfg(feature = "http-facilitator")]
 pub use self::http::{FACILITATOR_URL, HttpFacilitator, PUBLIC_TEST_FACILITATOR};
 pub use self::{
+    asked::{Asked, Unasked},
     error::{SettleError, VerifyError},
     payment::Payment,
     settlement::Settlement,

@@ -2,6 +2,7 @@
 
 mod facts;
 mod flight;
+mod gas;
 mod prepare;
 mod settle;
 mod verify;
@@ -17,6 +18,7 @@ use x402_core::{
     wire::{X402Version, facilitator::SupportedKind},
 };
 
+pub use self::gas::GasLevel;
 use self::{facts::Facts, flight::Flights};
 use crate::{
     contract_wallet::ContractAccounts,
