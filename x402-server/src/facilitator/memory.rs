@@ -104,3 +104,51 @@ const AFTER_END: Duration = Duration::from_secs(600);
 /// Authorizations without an end are not kept without one.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 const FAILED: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use x402_core::{price::PriceOption, testing::TestPayer};
+
+    use super::*;
+
+    fn payment(payer: &TestPayer, change: impl FnOnce(&mut PriceOption)) -> Payment {
+        let asset = "0x036CbD53842c5426634e7929541eC2318f3dCF7e";
+        let pay_to = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC";
+        let option = PriceOption::new("eip155:84532".parse().unwrap(), asset, 1_000, pay_to);
+        let mut payment = payer.payment(&option.signing_domain("USDC", "2"));
+        change(&mut payment.option);
+        payment
+    }
+
+    #[test]
+    fn other_terms_are_another_question() {
+        type Change = fn(&mut PriceOption);
+        let changes: [Change; 6] = [
+            |option| option.scheme = "upto".into(),
+            |option| option.network = "eip155:8453".parse().unwrap(),
+            |option| option.asset = option.pay_to.clone(),
+            |option| option.pay_to = option.asset.clone(),
+            |option| option.amount = 999.into(),
+            |option| option.extra = std::sync::Arc::default(),
+        ];
+        let same = key(&payment(&TestPayer::new("alice"), |_| {}));
+        let lower = |option: &mut PriceOption| option.asset = option.asset.to_lowercase().into();
+        assert_eq!(key(&payment(&TestPayer::new("alice"), lower)), same);
+        for (index, change) in changes.into_iter().enumerate() {
+            assert_ne!(key(&payment(&TestPayer::new("alice"), change)), same, "change {index}");
+        }
+        assert_ne!(key(&payment(&TestPayer::new("bob"), |_| {})), same);
+        let charged = payment(&TestPayer::new("alice"), |_| {}).charging(1.into());
+        assert_ne!(key(&charged), same);
+    }
+
+    #[test]
+    fn what_was_kept_is_found() {
+        let memory = Memory::new();
+        let settlement =
+            Settlement::new("0x1".to_owned(), "eip155:84532".parse().unwrap(), "0xA".to_owned(), 7.into());
+        memory.keep([1; 32], Ended::Settled(settlement), UnixSeconds::MAX, UnixSeconds::new(0));
+        assert!(matches!(memory.find(&[1; 32]), Some(Ended::Settled(found)) if found.transaction == "0x1"));
+        assert!(memory.find(&[2; 32]).is_none());
+    }
+}
