@@ -41,10 +41,7 @@ fn mistakes_are_told_with_line_and_key() {
         (first("gas_check_seconds = 0"), &["f.toml line 1, gas_check_seconds"]),
         (first("metrics = \"nowhere\""), &["f.toml line 1, metrics"]),
         (first("port = 1"), &["f.toml line 1", "unknown field `port`"]),
-        (
-            first("[[caller]]\ntoken_sha256 = \"hidden\"\n[x]").replace("[x]\n", ""),
-            &["f.toml line 2, token_sha256"],
-        ),
+        (network("[[caller]]\ntoken_sha256 = \"hidden\""), &["f.toml line 8, token_sha256", "sha256sum"]),
         (
             network("[[caller]]\ntoken_env = \"X402_NOT_SET\""),
             &["f.toml line 8, token_env", "X402_NOT_SET is not set"],

@@ -44,7 +44,7 @@ impl Process {
         let mut child = tethered(env!("CARGO_BIN_EXE_x402").as_ref())
             .args(["facilitator", "--log-format", "json", "--config"])
             .arg(path)
-            .env_remove("RUST_LOG")
+            .env("RUST_LOG", "trace")
             .stdin(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use axum::http::Request;
 use serde_json::{Value, json};
-use x402_core::testing::{FakeFacilitator, SettleAnswer, TestPayer};
+use x402_core::{
+    price::NetworkId,
+    testing::{FakeFacilitator, SettleAnswer, TestPayer},
+};
 use x402_server::facilitator::{Callers, FacilitatorService, FacilitatorServiceBuilder, ServedNetwork};
 
 use super::world::{get, network, option, post, send};
@@ -138,4 +141,28 @@ async fn an_outcome_that_is_not_known_is_no_failure() {
     assert!(lost.status >= 500 || lost.body["errorReason"] == "settlement_pending", "{lost:?}");
     assert_eq!(post(&router, "/settle", &request).await.body["success"], true);
     assert_eq!(facilitator.transfers().len(), 1);
+}
+
+#[tokio::test]
+async fn each_network_has_its_own_facilitator() {
+    let (sepolia, base) = (FakeFacilitator::new(), FakeFacilitator::new());
+    let other: NetworkId = "eip155:8453".parse().unwrap();
+    let service = builder(&sepolia).network(ServedNetwork::new(other.clone(), base.clone())).build().unwrap();
+    let router = service.router();
+    let payer = TestPayer::new("alice");
+    let mut elsewhere = option(1_000);
+    elsewhere.network = other.clone();
+    let payment = payer.payment(&elsewhere).presented.json;
+    let on_base =
+        json!({ "x402Version": 2, "paymentPayload": payment, "paymentRequirements": elsewhere.to_v2() });
+    let settled = post(&router, "/settle", &on_base).await;
+    assert_eq!((&settled.body["success"], &settled.body["network"]), (&json!(true), &json!("eip155:8453")));
+    assert_eq!((sepolia.settle_calls(), base.settle_calls()), (0, 1));
+    assert_eq!(post(&router, "/settle", &request(&payer)).await.body["success"], true);
+    assert_eq!((sepolia.settle_calls(), base.settle_calls()), (1, 1));
+
+    let twice = builder(&sepolia).network(ServedNetwork::new(network(), base)).build().unwrap_err();
+    assert!(twice.to_string().contains("is there twice"), "{twice}");
+    assert!(FacilitatorService::builder().build().is_err(), "no network");
+    assert!(builder(&sepolia).max_in_flight(0).build().is_err());
 }
