@@ -52,11 +52,9 @@ impl GasGauge {
         !self.0.silent.load(Ordering::Relaxed)
     }
 
-    /// Shows this from now on, and tells what was shown before.
-    pub fn show(&self, gas: Gas) -> Gas {
-        let before = self.gas();
+    /// Shows this from now on.
+    pub fn show(&self, gas: Gas) {
         self.0.gas.store(gas as u8, Ordering::Relaxed);
-        before
     }
 
     fn silent(&self, silent: bool) -> bool {
@@ -124,7 +122,8 @@ impl GasWatch {
                 }
                 telemetry::gas(network, &level);
                 let gas = Gas::of(&level, self.low);
-                if gauge.show(gas) != gas {
+                if gauge.gas() != gas {
+                    gauge.show(gas);
                     self.tell(gas, level.balance);
                 }
             }

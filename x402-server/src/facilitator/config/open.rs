@@ -87,6 +87,7 @@ fn problem(error: &ConfigError) -> String {
 
 impl Opened {
     /// The service.
+    #[must_use]
     pub const fn service(&self) -> &FacilitatorService {
         &self.service
     }
