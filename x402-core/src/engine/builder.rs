@@ -10,7 +10,7 @@ use crate::{
     order::{OrderStore, OrderTokens},
     price::Prices,
     quote::{QuoteKey, QuoteLifetime, QuoteSealer, SKEW},
-    scheme::{ExactEvmStructure, Scheme},
+    scheme::{ExactEvmStructure, Scheme, UptoEvmStructure},
     terms::Window,
     time::{Clock, SystemClock},
 };
@@ -182,8 +182,9 @@ impl EngineBuilder {
             );
         }
         let mut schemes = self.schemes;
-        schemes.extend(facilitator.scheme());
+        schemes.extend(facilitator.schemes());
         schemes.push(Arc::new(ExactEvmStructure));
+        schemes.push(Arc::new(UptoEvmStructure));
         for option in self.prices.options() {
             if !schemes.iter().any(|scheme| scheme.name() == &*option.scheme) {
                 let problem = format!("scheme {:?} is not one this engine can check", option.scheme);

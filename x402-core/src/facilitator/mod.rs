@@ -75,6 +75,11 @@ pub trait Facilitator: Send + Sync {
         None
     }
 
+    /// The stateless halves of all its schemes, where it has more than [the one](Self::scheme).
+    fn schemes(&self) -> Vec<Arc<dyn Scheme>> {
+        self.scheme().into_iter().collect()
+    }
+
     /// The witness, where this facilitator has a chain of its own.
     fn witness(&self) -> Option<Arc<dyn Witness>> {
         None

@@ -1,8 +1,9 @@
 //! A payment on its way to be verified and settled.
 
 use crate::{
+    error::RejectReason,
     price::{AtomicAmount, PriceOption},
-    scheme::Authorization,
+    scheme::{Authorization, SignedMessage},
     wire::{PaymentRequirements, Presented, X402Version, v2::ResourceInfo},
 };
 
@@ -51,6 +52,16 @@ impl Payment {
     #[must_use]
     pub const fn version(&self) -> X402Version {
         self.presented.payment.version()
+    }
+
+    /// The code that `reason` has for this payment: in its dialect, and for how it moves the money.
+    #[must_use]
+    pub fn code<'a>(&self, reason: &'a RejectReason) -> &'a str {
+        match (self.version(), &self.authorization.message) {
+            (X402Version::V1, _) => reason.code_v1(),
+            (X402Version::V2, SignedMessage::Permit2(_)) => reason.permit2_code(),
+            (X402Version::V2, SignedMessage::Eip3009(_)) => reason.code(),
+        }
     }
 
     /// The server's own terms in the dialect of the payment, as facilitators want them.

@@ -6,8 +6,9 @@ use super::{
     FixedPrice, NetworkId, PaymentIdentifier, Price, PriceError, PriceRule, Rule, RuleInfo, RulePrice, Token,
     TransferMethod, address, known_network,
     pattern::Segment,
+    pricer::Paid,
     resolve::{Accounts, check_timeout},
-    rule::Part,
+    rule::{Asked, Part, Way},
     tokens::is_named,
 };
 use crate::{challenge::ChallengeTemplate, error::ConfigError, quote::RouteDigest, wire::v2};
@@ -76,8 +77,11 @@ pub(super) fn rule(
         return wrong("its media type is not plain text such as `application/json`");
     }
     check_timeout(max_timeout_seconds).map_err(|error| config(&at, error))?;
-    let price = match <[Part; 1]>::try_from(rule.price.parts) {
-        Ok([Part::Dynamic(pricer)]) => RulePrice::Dynamic(pricer),
+    let price = match <[Asked; 1]>::try_from(rule.price.parts) {
+        Ok([Asked { part: Part::Dynamic(pricer), way: Way::Plain }]) => RulePrice::Dynamic(pricer),
+        Ok([Asked { part: Part::Dynamic(pricer), way }]) => {
+            RulePrice::Dynamic(Arc::new(Paid { pricer, way }))
+        }
         other => {
             let price = Price { parts: other.map_or_else(|parts| parts, Vec::from) };
             let options =
@@ -130,13 +134,13 @@ fn check_token(network: &NetworkId, token: &Token) -> Result<(), PriceError> {
         return Err(PriceError::UnsupportedNetwork(network.clone()));
     }
     address::check_recipient(&token.address)?;
-    if token.transfer_method != TransferMethod::Eip3009 {
-        return Err(PriceError::TransferMethod(token.symbol.clone()));
+    match token.transfer_method {
+        TransferMethod::Eip3009 if token.name.is_none() || token.version.is_none() => {
+            Err(PriceError::NoSigningDomain(token.symbol.clone()))
+        }
+        TransferMethod::Eip3009 | TransferMethod::Permit2 => Ok(()),
+        TransferMethod::Native => Err(PriceError::TransferMethod(token.symbol.clone())),
     }
-    if token.name.is_none() || token.version.is_none() {
-        return Err(PriceError::NoSigningDomain(token.symbol.clone()));
-    }
-    Ok(())
 }
 
 fn config(at: &str, error: PriceError) -> ConfigError {

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use self::answers::Script;
 pub use self::answers::{EvidenceAnswer, SettleAnswer, VerifyAnswer};
-use super::FakeSignatures;
+use super::{FakeSignatures, FakeUptoSignatures};
 use crate::{
     error::RejectReason,
     facilitator::{
@@ -226,17 +226,22 @@ impl Facilitator for FakeFacilitator {
     }
 
     fn supported(&self) -> BoxFuture<'_, Result<Vec<SupportedKind>, VerifyError>> {
-        let kind = SupportedKind {
+        let kinds = ["exact", "upto"].map(|scheme| SupportedKind {
             x402_version: X402Version::V2,
-            scheme: "exact".to_owned(),
+            scheme: scheme.to_owned(),
             network: "eip155:*".to_owned(),
             extra: None,
-        };
-        Box::pin(async move { Ok(vec![kind]) })
+        });
+        Box::pin(async move { Ok(kinds.into()) })
     }
 
     fn scheme(&self) -> Option<Arc<dyn Scheme>> {
         self.state().local_proof.then(|| Arc::new(FakeSignatures) as _)
+    }
+
+    fn schemes(&self) -> Vec<Arc<dyn Scheme>> {
+        let schemes: [Arc<dyn Scheme>; 2] = [Arc::new(FakeSignatures), Arc::new(FakeUptoSignatures)];
+        if self.state().local_proof { schemes.into() } else { Vec::new() }
     }
 
     fn witness(&self) -> Option<Arc<dyn Witness>> {
@@ -288,7 +293,7 @@ impl State {
             format!("0x{}", authorization.key),
             payment.option.network.clone(),
             authorization.payer.clone(),
-            authorization.amount,
+            payment.amount(),
         );
         self.settled.insert(authorization.key, settlement.clone());
         self.transfers.push(settlement.clone());
