@@ -64,14 +64,17 @@ impl Payment {
         }
     }
 
-    /// The server's own terms in the dialect of the payment, as facilitators want them.
+    /// The server's own terms in the dialect of the payment, as facilitators want them, with the amount that is to move.
     ///
     /// `None` for a version 1 payment on a network that version 1 has no name for.
     #[must_use]
     pub fn requirements(&self) -> Option<PaymentRequirements> {
         match self.version() {
             X402Version::V1 => self.option.to_v1(&self.resource).map(PaymentRequirements::V1),
-            X402Version::V2 => Some(PaymentRequirements::V2(self.option.to_v2())),
+            X402Version::V2 => {
+                let option = PriceOption { amount: self.amount(), ..self.option.clone() };
+                Some(PaymentRequirements::V2(option.to_v2()))
+            }
         }
     }
 }

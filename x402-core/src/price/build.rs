@@ -3,15 +3,21 @@
 use std::sync::Arc;
 
 use super::{
-    FixedPrice, NetworkId, PaymentIdentifier, Price, PriceError, PriceRule, Rule, RuleInfo, RulePrice, Token,
-    TransferMethod, address, known_network,
+    FixedPrice, NetworkId, PaymentIdentifier, Price, PriceError, PriceOption, PriceRule, Rule, RuleInfo,
+    RulePrice, Token, TransferMethod, address, known_network,
     pattern::Segment,
     pricer::Paid,
     resolve::{Accounts, check_timeout},
     rule::{Asked, Part, Way},
+    table::template,
     tokens::is_named,
 };
-use crate::{challenge::ChallengeTemplate, error::ConfigError, quote::RouteDigest, wire::v2};
+use crate::{
+    challenge::ChallengeTemplate,
+    error::ConfigError,
+    quote::RouteDigest,
+    wire::{facilitator::SupportedResponse, v2},
+};
 
 /// Checks recipients and tokens.
 pub(super) fn accounts(
@@ -86,13 +92,9 @@ pub(super) fn rule(
             let price = Price { parts: other.map_or_else(|parts| parts, Vec::from) };
             let options =
                 accounts.resolve(&price, max_timeout_seconds).map_err(|error| config(&at, error))?;
-            let challenge = ChallengeTemplate::new(&resource, rule.binding, payment_identifier, &options);
-            if challenge.header_len(0) > MAX_HEADER {
-                return wrong(
-                    "its 402 does not fit the 8 KiB that proxies let pass; offer fewer ways to pay",
-                );
-            }
-            RulePrice::Fixed(FixedPrice { options: options.into(), challenge })
+            let supported = accounts.supported.as_deref();
+            let challenge = template(&resource, rule.binding, payment_identifier, &options, supported);
+            fixed(&at, options, challenge)?
         }
     };
     Ok(Rule {
@@ -107,7 +109,38 @@ pub(super) fn rule(
         max_timeout_seconds,
         digest: RouteDigest::new(origin, label),
         segments,
+        supported: accounts.supported.clone(),
     })
+}
+
+/// The same route once the facilitator said what it supports and what it wants in the terms.
+pub(super) fn settled(rule: &Rule, accounts: &Accounts) -> Result<Rule, ConfigError> {
+    let mut rule = Rule { supported: accounts.supported.clone(), ..rule.clone() };
+    if let RulePrice::Fixed(price) = &rule.price {
+        let at = format!("route `{}`", rule.pattern);
+        let options = price.options.iter().cloned().map(|option| accounts.settled(option));
+        let options: Vec<_> = options.collect::<Result<_, _>>().map_err(|error| {
+            let lists = accounts.supported.as_deref().map(SupportedResponse::summary).unwrap_or_default();
+            let problem =
+                format!("{error}: it lists {lists}; use one that does, or take this way to pay out");
+            ConfigError::new(&at, problem).with_source(error)
+        })?;
+        let challenge = rule.challenge(&options);
+        rule.price = fixed(&at, options, challenge)?;
+    }
+    Ok(rule)
+}
+
+fn fixed(
+    at: &str,
+    options: Vec<PriceOption>,
+    challenge: ChallengeTemplate,
+) -> Result<RulePrice, ConfigError> {
+    if challenge.header_len(0) > MAX_HEADER {
+        let problem = "its 402 does not fit the 8 KiB that proxies let pass; offer fewer ways to pay";
+        return Err(ConfigError::new(at, problem));
+    }
+    Ok(RulePrice::Fixed(FixedPrice { options: options.into(), challenge }))
 }
 
 impl RuleInfo {

@@ -8,13 +8,19 @@ use super::{
     rule::{Asked, Part, Way},
     tokens::is_named,
 };
-use crate::{challenge::ChallengeTemplate, quote};
+use crate::{
+    challenge::ChallengeTemplate,
+    quote,
+    wire::{X402Version, facilitator::SupportedResponse},
+};
 
 /// Who is paid, and in which tokens besides the known ones.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Accounts {
     pub(super) recipients: Vec<(NetworkId, Arc<str>)>,
     pub(super) tokens: Vec<(NetworkId, Token)>,
+    /// What the facilitator said at start, if it was asked: nothing else is offered from then on.
+    pub(super) supported: Option<Arc<SupportedResponse>>,
 }
 
 impl Accounts {
@@ -57,7 +63,19 @@ impl Accounts {
             }
         }
         check_list(&options)?;
-        Ok(options)
+        options.into_iter().map(|option| self.settled(option)).collect()
+    }
+
+    /// A way to pay with what the facilitator wants in it.
+    pub(super) fn settled(&self, option: PriceOption) -> Result<PriceOption, PriceError> {
+        let Some(supported) = &self.supported else { return Ok(option) };
+        let (scheme, network) = (option.scheme.to_string(), option.network.clone());
+        let option = supported.complete(option).ok_or(PriceError::NobodySettles { scheme, network })?;
+        if option.is_upto() {
+            let no_facilitator = || PriceError::NoFacilitatorAddress(option.network.clone());
+            address::check_recipient(option.facilitator_address().ok_or_else(no_facilitator)?)?;
+        }
+        Ok(option)
     }
 
     /// A way to pay, for people.
@@ -167,6 +185,12 @@ impl Accounts {
         }
         Ok(tokens)
     }
+}
+
+/// Whether a payment of version 1 for this option could be settled.
+pub(super) fn settles_v1(supported: Option<&SupportedResponse>, option: &PriceOption) -> bool {
+    supported
+        .is_none_or(|supported| supported.kind(X402Version::V1, &option.scheme, &option.network).is_some())
 }
 
 /// Whether a payer can be given this long: settled in time, and remembered until it cannot be settled any more.

@@ -20,7 +20,10 @@ use crate::{
     },
     scheme::{PaymentKey, Proof, Scheme},
     time::{Clock, UnixSeconds},
-    wire::{X402Version, facilitator::SupportedKind},
+    wire::{
+        X402Version,
+        facilitator::{SupportedKind, SupportedResponse},
+    },
 };
 
 /// A facilitator that moves imaginary money, and fails as told. Clones share one ledger: keep one in the test, give the
@@ -225,14 +228,19 @@ impl Facilitator for FakeFacilitator {
         })
     }
 
-    fn supported(&self) -> BoxFuture<'_, Result<Vec<SupportedKind>, VerifyError>> {
-        let kinds = ["exact", "upto"].map(|scheme| SupportedKind {
-            x402_version: X402Version::V2,
+    fn supported(&self) -> BoxFuture<'_, Result<SupportedResponse, VerifyError>> {
+        let kind = |x402_version, scheme: &str, network: &str| SupportedKind {
+            x402_version,
             scheme: scheme.to_owned(),
-            network: "eip155:*".to_owned(),
+            network: network.to_owned(),
             extra: None,
-        });
-        Box::pin(async move { Ok(kinds.into()) })
+        };
+        let old = ["base", "base-sepolia"].map(|network| kind(X402Version::V1, "exact", network));
+        let mut upto = kind(X402Version::V2, "upto", "eip155:*");
+        upto.extra =
+            Some([("facilitatorAddress".to_owned(), FACILITATOR_ADDRESS.into())].into_iter().collect());
+        let kinds = [kind(X402Version::V2, "exact", "eip155:*"), upto].into_iter().chain(old).collect();
+        Box::pin(async move { Ok(SupportedResponse { kinds, ..SupportedResponse::default() }) })
     }
 
     fn scheme(&self) -> Option<Arc<dyn Scheme>> {
@@ -344,6 +352,8 @@ impl Drop for Hanging<'_> {
     }
 }
 
+/// The account that it would settle with.
+const FACILITATOR_ADDRESS: &str = "0x976EA74026E726554dB657fA54763abd0C3a0aa9";
 const DOWN: &str = "fake facilitator is down";
 
 #[cfg(test)]

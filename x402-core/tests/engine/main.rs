@@ -16,5 +16,6 @@ mod identifiers;
 mod ports;
 mod retries;
 mod settlement;
+mod start;
 mod support;
 mod worker;

@@ -6,7 +6,7 @@ use x402_core::{
     error::{ConfigError, RejectReason},
     facilitator::Facilitator,
     price::NetworkId,
-    scheme::{ExactEvmStructure, Scheme},
+    scheme::{ExactEvmStructure, Scheme, UptoEvmStructure},
     wire::facilitator::{SupportedKind, SupportedResponse},
 };
 
@@ -19,19 +19,12 @@ pub struct ServedNetwork {
     pub(super) id: NetworkId,
     pub(super) facilitator: Arc<dyn Facilitator>,
     pub(super) gauge: GasGauge,
-    signer: Option<String>,
 }
 
 impl ServedNetwork {
     /// A network, and a facilitator that settles on it.
     pub fn new(id: NetworkId, facilitator: impl Facilitator + 'static) -> Self {
-        Self { id, facilitator: Arc::new(facilitator), gauge: GasGauge::default(), signer: None }
-    }
-
-    /// The account that sends settlements, to be told in `/supported`.
-    pub fn signer(mut self, address: impl fmt::Display) -> Self {
-        self.signer = Some(address.to_string());
-        self
+        Self { id, facilitator: Arc::new(facilitator), gauge: GasGauge::default() }
     }
 
     /// What shows whether there is gas. Without any, the network is served always.
@@ -74,26 +67,44 @@ impl Networks {
     /// The scheme of this name on a network.
     pub(super) fn scheme(&self, id: &NetworkId, name: &str) -> Result<Arc<dyn Scheme>, RejectReason> {
         let network = self.by_id(id).ok_or_else(|| RejectReason::Other("invalid_network".into()))?;
-        let scheme = network.facilitator.scheme().unwrap_or_else(|| Arc::new(ExactEvmStructure));
-        if scheme.name() == name { Ok(scheme) } else { Err(RejectReason::UnsupportedScheme) }
+        let mut schemes = network.facilitator.schemes();
+        if schemes.is_empty() {
+            schemes = vec![Arc::new(ExactEvmStructure), Arc::new(UptoEvmStructure)];
+        }
+        schemes.into_iter().find(|scheme| scheme.name() == name).ok_or(RejectReason::UnsupportedScheme)
     }
 
     /// What can be settled at present. A network whose gas ran out, or whose facilitator does not answer, is not told.
     pub(super) async fn supported(&self) -> SupportedResponse {
         let mut all = SupportedResponse::default();
         for network in self.0.iter().filter(|network| network.is_served()) {
-            let Ok(kinds) = network.facilitator.supported().await else { continue };
-            all.kinds.extend(kinds.into_iter().filter(|kind| is_on(kind, &network.id)));
-            if let (Some(signer), Some(family)) = (&network.signer, network.id.as_str().split(':').next()) {
-                let signers = all.signers.entry(format!("{family}:*")).or_default();
-                if !signers.contains(signer) {
-                    signers.push(signer.clone());
-                }
+            let Ok(supported) = network.facilitator.supported().await else { continue };
+            all.kinds.extend(supported.kinds.into_iter().filter(|kind| is_on(kind, &network.id)));
+            for extension in supported.extensions {
+                insert(&mut all.extensions, extension);
+            }
+            for (network, accounts) in supported.signers {
+                let signers = all.signers.entry(family(&network)).or_default();
+                accounts.into_iter().for_each(|account| insert(signers, account));
             }
         }
         // Version 2 first, as the reference lists them.
         all.kinds.sort_by_key(|kind| std::cmp::Reverse(kind.x402_version.number()));
         all
+    }
+}
+
+fn insert(list: &mut Vec<String>, item: String) {
+    if !list.contains(&item) {
+        list.push(item);
+    }
+}
+
+/// Signers are told by family, as the reference does.
+fn family(network: &str) -> String {
+    match network.split_once(':') {
+        Some((family, _)) => format!("{family}:*"),
+        None => network.to_owned(),
     }
 }
 

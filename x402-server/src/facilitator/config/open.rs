@@ -40,9 +40,8 @@ impl FacilitatorConfig {
             watch.look(&gauge).await;
             let account = facilitator.gas_account();
             tracing::info!(network = %network.id, %account, gas = gauge.gas().as_str(), "network is served");
-            builder = builder.network(
-                ServedNetwork::new(network.id.clone(), facilitator).signer(account).gauge(gauge.clone()),
-            );
+            builder =
+                builder.network(ServedNetwork::new(network.id.clone(), facilitator).gauge(gauge.clone()));
             watches.push((watch, gauge));
         }
         Ok(Opened { service: builder.build()?, watches })

@@ -93,8 +93,7 @@ pub(crate) fn option(amount: u64) -> PriceOption {
 }
 
 pub(crate) fn service(facilitator: EvmFacilitator) -> FacilitatorService {
-    let account = facilitator.gas_account();
-    let network = ServedNetwork::new(network(), facilitator).signer(account);
+    let network = ServedNetwork::new(network(), facilitator);
     FacilitatorService::builder().network(network).build().unwrap()
 }
 
