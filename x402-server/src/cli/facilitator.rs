@@ -1,14 +1,17 @@
 //! `x402 facilitator`
 
-use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{future::pending, net::SocketAddr, path::PathBuf, time::Duration};
 
 use axum::{Router, routing::get};
 use clap::Args;
 use metrics_exporter_prometheus::PrometheusBuilder;
-use tokio::{net::TcpListener, sync::watch, time::sleep};
+use tokio::{net::TcpListener, sync::oneshot, time::sleep};
 use x402_core::error::ConfigError;
 
-use super::{DONE, Failure, LOOK};
+use super::{
+    DONE, Failure, LOOK,
+    serve::{Limits, serve},
+};
 use crate::facilitator::{FacilitatorConfig, Opened};
 
 /// Verifies and settles payments for other servers, from the accounts and on the networks that a file names. Ends on
@@ -37,39 +40,27 @@ pub(super) async fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let address = listener.local_addr().map_err(Failure::Output)?;
     tracing::info!(%address, open = config.is_open(), "facilitator listens");
     opened.watch_gas();
-    serve(listener, &opened).await
+    Ok(serve_until_told(listener, &opened).await)
 }
 
-async fn serve(listener: TcpListener, opened: &Opened) -> Result<u8, Failure> {
-    let (drained, waiting) = watch::channel(false);
-    let is_drained = |mut waiting: watch::Receiver<bool>| async move {
-        // An error is the end of the sender, and so as good.
-        let _ = waiting.wait_for(|drained| *drained).await.map(drop);
-    };
+async fn serve_until_told(listener: TcpListener, opened: &Opened) -> u8 {
+    let (drained, waiting) = oneshot::channel::<()>();
     let router = opened.service().router();
-    let serving = axum::serve(listener, router).with_graceful_shutdown(is_drained(waiting.clone()));
-    let mut serving = tokio::spawn(serving.into_future());
-    tokio::select! {
-        ended = &mut serving => {
-            let ended = ended.unwrap_or_else(|broken| Err(io::Error::other(broken)));
-            return ended.map(|()| DONE).map_err(Failure::Output);
-        }
-        () = told_to_end() => {}
-    }
+    let end = async move { drop(waiting.await) };
+    let serving = tokio::spawn(serve(listener, router, Limits::default(), end));
+    told_to_end().await;
     tracing::info!("shutting down");
     let left = opened.drain(DRAIN).await;
-    drained.send_replace(true);
-    // Connections that are held open are cut off.
-    tokio::select! {
-        _ = &mut serving => {}
-        () = sleep(TO_CLOSE) => serving.abort(),
+    drop(drained);
+    if serving.await.is_err() {
+        tracing::error!("listener failed");
     }
     if left > 0 {
         tracing::error!(left, "settlements were still under way; the chain knows what becomes of them");
-        return Ok(LOOK);
+        return LOOK;
     }
     tracing::info!("all settlements are done");
-    Ok(DONE)
+    DONE
 }
 
 async fn listen(key: &str, address: SocketAddr) -> Result<TcpListener, ConfigError> {
@@ -92,7 +83,7 @@ async fn serve_metrics(address: SocketAddr) -> Result<(), ConfigError> {
         }
     });
     let router = Router::new().route("/metrics", get(async move || handle.render()));
-    tokio::spawn(axum::serve(listener, router).into_future());
+    tokio::spawn(serve(listener, router, Limits::default(), pending()));
     Ok(())
 }
 
@@ -113,7 +104,6 @@ async fn told_to_end() {
 }
 
 const DRAIN: Duration = Duration::from_secs(30);
-const TO_CLOSE: Duration = Duration::from_secs(4);
 /// From a reading of a near node to the patience of callers.
 const SECONDS: [f64; 11] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 const UPKEEP: Duration = Duration::from_secs(5);

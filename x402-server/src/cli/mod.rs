@@ -7,6 +7,7 @@ mod filter;
 mod list;
 mod log;
 mod reconcile;
+mod serve;
 mod show;
 mod text;
 mod time;

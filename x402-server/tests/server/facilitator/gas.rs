@@ -59,3 +59,20 @@ async fn low_gas_is_told_and_without_gas_the_network_is_not_served() {
     assert_eq!(post(&router, "/settle", &request).await.body["success"], true);
     assert_eq!(world.transfers(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_gone_is_told_and_is_not_taken_for_missing_gas() {
+    let world = World::start();
+    let facilitator = world.facilitator();
+    let gauge = GasGauge::default();
+    let served = ServedNetwork::new(network(), facilitator.clone()).gauge(gauge.clone());
+    let router = FacilitatorService::builder().network(served).build().unwrap().router();
+    let every = Duration::from_millis(20);
+    tokio::spawn(GasWatch { network: network(), facilitator, low: 1.into(), every }.run(gauge.clone()));
+    assert_eq!(get(&router, "/ready").await.status, 200);
+    drop(world);
+    until(|| !gauge.node_answers()).await;
+    let ready = get(&router, "/ready").await;
+    let told = json!([{ "network": "eip155:84532", "gas": "enough", "nodeAnswers": false }]);
+    assert_eq!((ready.status, &ready.body["networks"]), (503, &told));
+}
