@@ -2,6 +2,7 @@
 
 mod facts;
 mod flight;
+mod gas;
 mod prepare;
 mod settle;
 mod sponsored;
@@ -23,6 +24,7 @@ use x402_core::{
 };
 
 pub(crate) use self::prepare::Signed;
+pub use self::gas::GasLevel;
 use self::{facts::Facts, flight::Flights};
 use crate::{
     contract_wallet::ContractAccounts,
