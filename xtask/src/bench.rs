@@ -11,5 +11,13 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), BoxError> {
-    job::run(cargo(["bench", "--package", "x402-benches", "--bench", "*", "--"]).args(&arguments.filter))
+    let benches = ["bench", "--package", "x402-benches", "--all-features", "--bench", "*", "--"];
+    job::run(cargo(benches).args(&arguments.filter))?;
+    if arguments.filter.as_deref().is_none_or(|filter| REDIS[6].contains(filter)) {
+        job::run(&mut cargo(REDIS))?;
+    }
+    Ok(())
 }
+
+/// Beside its back end, as it measures that alone.
+const REDIS: [&str; 7] = ["bench", "--package", "x402-store", "--features", "redis", "--bench", "redis_open"];
