@@ -11,6 +11,8 @@ use crate::world::{Forgot, World, short};
 #[derive(Debug, Default)]
 pub(crate) struct Deliveries {
     by_key: BTreeMap<PaymentKey, Vec<Delivery>>,
+    /// Under which fence each run began.
+    fences: BTreeMap<u64, u64>,
     /// Of each payer: responses that were sent before their payments were settled.
     at_risk: BTreeMap<String, BTreeSet<PaymentKey>>,
 }
@@ -26,6 +28,23 @@ pub(crate) struct Delivery {
 impl Deliveries {
     pub(crate) fn of(&self, key: &PaymentKey) -> &[Delivery] {
         self.by_key.get(key).map_or(&[], Vec::as_slice)
+    }
+
+    pub(crate) fn runs_under(&mut self, run: u64, fence: Option<u64>) {
+        self.fences.extend(fence.map(|fence| (run, fence)));
+    }
+}
+
+/// The first byte of a handler's response leaves. Nobody else may have the order: whoever looks at its lease last looks
+/// here.
+pub(crate) fn leaves_from_handler(world: &World, key: &PaymentKey, run: u64) {
+    let began = world.deliveries().fences.get(&run).copied();
+    let holds = world.rows().orders.get(key).map(|row| row.order.fence);
+    if began != holds && world.forgot().is_none() {
+        world.broken(format!(
+            "{}: the response of run {run} leaves, begun under {began:?} and overtaken by {holds:?}",
+            short(key)
+        ));
     }
 }
 
@@ -69,11 +88,9 @@ pub(crate) fn arrives(world: &World, key: &PaymentKey, run: u64, begun: Instant,
         world.count("delivered");
         return;
     }
-    // While a response is out its holder may lose the order to somebody else, or to a store that forgets, without the
-    // means to call it back.
-    let first = of_key[0].begun;
-    let lapsed = |at: &Instant| *at >= first;
-    if world.rows().orders.get(key).is_some_and(|row| row.lapses.iter().any(lapsed)) {
+    let of_key = deliveries.of(key);
+    let lost = of_key.windows(2).all(|two| was_lost(world, &deliveries, key, &two[0], &two[1]));
+    if lost {
         world.count("delivered twice: its holder was gone");
     } else if world.rows().lost_responses.contains(key) {
         world.count("delivered twice: a response sent again was forgotten");
@@ -83,6 +100,21 @@ pub(crate) fn arrives(world: &World, key: &PaymentKey, run: u64, begun: Instant,
         let runs: Vec<_> = of_key.iter().map(|delivery| delivery.run).collect();
         world.broken(format!("{}: delivered more than once, runs {runs:?}", short(key)));
     }
+}
+
+/// Whether the holder of a response lost the order while its response was out, or arrived and that was not recorded: it
+/// had no means to call it back.
+fn was_lost(
+    world: &World,
+    deliveries: &Deliveries,
+    key: &PaymentKey,
+    one: &Delivery,
+    next: &Delivery,
+) -> bool {
+    let (fence, out) = (deliveries.fences.get(&one.run), one.begun..=next.begun);
+    let rows = world.rows();
+    let mut lapses = rows.orders.get(key).into_iter().flat_map(|row| &row.lapses);
+    lapses.any(|(at, overtaken)| Some(overtaken) == fence && out.contains(at))
 }
 
 const SERVERS: u64 = 2;
