@@ -14,6 +14,7 @@ use bytes::Bytes;
 use tokio::time::{Instant, sleep, timeout};
 use x402_core::{
     Admission, Engine, Outcome, Reply, SettleTiming, Ticket, Triage,
+    head::RequestHead,
     price::PriceOption,
     scheme::{ExactEvmStructure, PaymentKey},
     testing::TestPayer,
@@ -21,7 +22,7 @@ use x402_core::{
 };
 
 use crate::{
-    deliveries::{arrives, leaves, leaves_from_handler},
+    deliveries::{Run, arrives, is_sent_again, leaves, leaves_from_handler},
     request::Request,
     server::{Life, Server, TIMINGS},
     world::{World, short},
@@ -242,7 +243,7 @@ impl Client {
                 let text = if is_challenge(reply) { "challenge".into() } else { text };
                 format!("{} gets {} {text}", short(key), reply.status)
             });
-            self.read(reply, key, begun, alone);
+            self.read(reply, signed, begun, alone);
         }
         got
     }
@@ -265,8 +266,8 @@ impl Client {
         let run = world.next_run();
         world.tell("handler", || format!("run {run} for {}", short(key)));
         world.count("handler runs");
-        let fence = world.rows().fence_of_run(server, key);
-        world.deliveries().runs_under(run, fence);
+        let (path, fence) = (signed.request.path().to_owned(), world.rows().fence_of_run(server, key));
+        world.deliveries().begins(run, Run { path, fence });
         if ticket.context().payment_key != *key {
             world.broken("a handler was told of another payment");
         }
@@ -303,11 +304,12 @@ impl Client {
     }
 
     /// A reply of the engine: a kept response, or a refusal that must not cost a second payment.
-    fn read(&self, reply: &Reply, key: &PaymentKey, begun: Instant, alone: bool) {
-        let world = &self.world;
+    fn read(&self, reply: &Reply, signed: &Signed, begun: Instant, alone: bool) {
+        let (world, key) = (&self.world, &signed.key);
         if reply.get("idempotent-replayed").is_some() {
             world.count("kept responses sent again");
             let run = std::str::from_utf8(&reply.body).unwrap().parse().unwrap();
+            is_sent_again(world, run, signed.request.path());
             leaves(world, key, &self.payer.address().to_string(), self.deferred);
             arrives(world, key, run, Instant::now(), self.deferred);
         }

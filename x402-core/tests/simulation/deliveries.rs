@@ -11,10 +11,18 @@ use crate::world::{Forgot, World, short};
 #[derive(Debug, Default)]
 pub(crate) struct Deliveries {
     by_key: BTreeMap<PaymentKey, Vec<Delivery>>,
-    /// Under which fence each run began.
-    fences: BTreeMap<u64, u64>,
+    runs: BTreeMap<u64, Run>,
     /// Of each payer: responses that were sent before their payments were settled.
     at_risk: BTreeMap<String, BTreeSet<PaymentKey>>,
+}
+
+/// A run of the handler.
+#[derive(Debug)]
+pub(crate) struct Run {
+    /// What was asked for.
+    pub(crate) path: String,
+    /// Under which its order was held when it began.
+    pub(crate) fence: Option<u64>,
 }
 
 /// A run of the handler whose response arrived in full.
@@ -30,15 +38,19 @@ impl Deliveries {
         self.by_key.get(key).map_or(&[], Vec::as_slice)
     }
 
-    pub(crate) fn runs_under(&mut self, run: u64, fence: Option<u64>) {
-        self.fences.extend(fence.map(|fence| (run, fence)));
+    pub(crate) fn begins(&mut self, number: u64, run: Run) {
+        self.runs.insert(number, run);
+    }
+
+    fn fence_of(&self, run: u64) -> Option<u64> {
+        self.runs.get(&run)?.fence
     }
 }
 
 /// The first byte of a handler's response leaves. Nobody else may have the order: whoever looks at its lease last looks
 /// here.
 pub(crate) fn leaves_from_handler(world: &World, key: &PaymentKey, run: u64) {
-    let began = world.deliveries().fences.get(&run).copied();
+    let began = world.deliveries().fence_of(run);
     let holds = world.rows().orders.get(key).map(|row| row.order.fence);
     if began != holds && world.forgot().is_none() {
         world.broken(format!(
@@ -72,6 +84,15 @@ pub(crate) fn leaves(world: &World, key: &PaymentKey, payer: &str, deferred: boo
     drop(rows);
     if many > most {
         world.broken(format!("{many} responses to {payer} are out unsettled, more than {most}"));
+    }
+}
+
+/// A kept response is sent again: it was made for the request that gets it.
+pub(crate) fn is_sent_again(world: &World, run: u64, path: &str) {
+    let deliveries = world.deliveries();
+    let made_for = deliveries.runs.get(&run).map(|run| &*run.path);
+    if made_for != Some(path) {
+        world.broken(format!("the response to {made_for:?} was sent to {path}"));
     }
 }
 
@@ -111,10 +132,10 @@ fn was_lost(
     one: &Delivery,
     next: &Delivery,
 ) -> bool {
-    let (fence, out) = (deliveries.fences.get(&one.run), one.begun..=next.begun);
+    let (fence, out) = (deliveries.fence_of(one.run), one.begun..=next.begun);
     let rows = world.rows();
     let mut lapses = rows.orders.get(key).into_iter().flat_map(|row| &row.lapses);
-    lapses.any(|(at, overtaken)| Some(overtaken) == fence && out.contains(at))
+    lapses.any(|(at, overtaken)| Some(*overtaken) == fence && out.contains(at))
 }
 
 const SERVERS: u64 = 2;
