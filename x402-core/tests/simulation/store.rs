@@ -93,10 +93,7 @@ impl Rows {
     }
 
     fn renew(&mut self, lease: &Lease, by: Duration, now: UnixSeconds) -> Result<(), StoreError> {
-        let row = self.held(lease)?;
-        row.order.held_under(lease.fence)?;
-        row.order.leased_until = Some(now.after(by));
-        Ok(())
+        self.held(lease)?.order.renew(lease.fence, by, now)
     }
 
     fn held(&mut self, lease: &Lease) -> Result<&mut Row, StoreError> {
