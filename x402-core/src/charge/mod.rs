@@ -30,7 +30,8 @@
 //! ended that is settled. Such a response has no receipt. How many may be out is bounded as where settlement is
 //! [deferred](crate::SettleTiming::Deferred), by [`DeferredLimits`](crate::DeferredLimits), and like there somebody has to
 //! finish what a crash leaves behind: over a bound, or without a live [worker](crate::Engine::worker), it is
-//! refused with 503 and nobody is charged.
+//! refused with 503 and nobody is charged. A stream that its store [forgets](crate::order::OrderStore::may_forget) is served
+//! unpaid.
 //!
 //! **Say what is used as it is used.** What is charged for a stream that did not end is what was said until then, and
 //! nothing if nothing was, however it broke off:

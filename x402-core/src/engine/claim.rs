@@ -171,6 +171,7 @@ impl Engine {
                         Arc::clone(&shared.clock),
                         lease,
                         settings.lease,
+                        &order,
                     );
                     return Ok((hold, order));
                 }

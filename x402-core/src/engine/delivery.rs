@@ -1,7 +1,10 @@
 //! What rides on a response, and tells whether it arrived.
 
 use super::hold::{Hold, IfDropped};
-use crate::{charge::Charge, order::Event};
+use crate::{
+    charge::Charge,
+    order::{Event, StoreError},
+};
 
 /// Goes along with the body of a paid response.
 ///
@@ -35,6 +38,19 @@ impl DeliveryGuard {
     /// For a response that is charged for what was used of it.
     pub(super) const fn metered(hold: Hold, charge: Charge) -> Self {
         Self { hold: Some(hold), charge: Some(charge) }
+    }
+
+    /// Whether the response is still ours to send, by the clock alone.
+    pub(super) fn is_sure(&self) -> bool {
+        self.hold.as_ref().is_none_or(Hold::is_sure)
+    }
+
+    /// Makes sure that it is.
+    pub(super) async fn make_sure(&self) -> Result<(), StoreError> {
+        match &self.hold {
+            Some(hold) => hold.make_sure().await,
+            None => Ok(()),
+        }
     }
 
     /// The body was handed to the transport in full. Later calls do nothing.

@@ -57,8 +57,8 @@ impl Engine {
         }
         let metered = Event::Metered { payment: Arc::new(kept_payment(&claim.payment)) };
         let mut left = hold.advance(metered).await;
-        if left.as_ref().is_ok_and(|order| !order.is_leased(self.shared.clock.now())) {
-            left = hold.confirm().await.and(left);
+        if left.is_ok() {
+            left = hold.make_sure().await.and(left);
         }
         if left.is_err() {
             // Nothing leaves now. Should it be recorded all the same, nothing is charged for it.

@@ -14,6 +14,7 @@ mod faults;
 mod forgetting;
 mod headers;
 mod identifiers;
+mod leases;
 mod ports;
 mod retries;
 mod settlement;

@@ -49,6 +49,8 @@ pub(super) fn charged(order: &Order) -> String {
 
 #[cfg(test)]
 mod tests {
+    use x402_core::{order::MemoryStore, testing::store_contract::Payments};
+
     use super::*;
 
     #[test]
@@ -66,5 +68,19 @@ mod tests {
         let usdc = "0x036cbd53842c5426634e7929541ec2318f3dcf7e";
         assert_eq!(money(10_000.into(), &network, usdc), "0.01 USDC");
         assert_eq!(money(5.into(), &network, "0xabc"), "5 0xabc");
+    }
+
+    #[test]
+    fn a_charge_stands_before_its_ceiling() {
+        let payments = Payments::new(std::sync::Arc::new(MemoryStore::new()));
+        let mut order = Order::opened(&payments.request(0), 1, payments.now);
+        assert!(!charged(&order).contains('/'), "{}", charged(&order));
+        let ceiling = charged(&order);
+        for (charge, wanted) in [(0_u64, "0/"), (3_000, "0.003/"), (10_000, "0.01/")] {
+            order.charge = Some(charge.into());
+            let known = charged(&order);
+            assert!(known.ends_with(&ceiling) && known.contains('/'), "{known}");
+            assert!(known.starts_with(wanted) || known.starts_with(&format!("{charge}/")), "{known}");
+        }
     }
 }
