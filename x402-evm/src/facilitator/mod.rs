@@ -15,7 +15,7 @@ use x402_core::{
     error::ConfigError,
     facilitator::{BoxFuture, Facilitator, Payment, SettleError, Settlement, VerifyError, Witness},
     price::{NetworkId, PriceOption},
-    scheme::{EvmAddress, Scheme},
+    scheme::Scheme,
     time::{Clock, SystemClock},
     wire::{
         X402Version,
@@ -23,8 +23,8 @@ use x402_core::{
     },
 };
 
-pub(crate) use self::prepare::Signed;
 pub use self::gas::GasLevel;
+pub(crate) use self::prepare::Signed;
 use self::{facts::Facts, flight::Flights};
 use crate::{
     contract_wallet::ContractAccounts,
@@ -160,12 +160,6 @@ impl EvmFacilitator {
     #[must_use]
     pub fn clock(self, clock: impl Clock + 'static) -> Self {
         self.with(|inner| inner.options.clock = Arc::new(clock))
-    }
-
-    /// The account that pays gas: the one that payers of `upto` sign for, as `facilitatorAddress`.
-    #[must_use]
-    pub fn gas_account(&self) -> EvmAddress {
-        self.0.sender.key().address()
     }
 
     fn with(mut self, change: impl FnOnce(&mut Inner)) -> Self {

@@ -7,7 +7,6 @@ use tokio::{sync::watch, time::sleep};
 use x402_core::{
     error::RejectReason,
     facilitator::{Payment, Settlement},
-    price::AtomicAmount,
 };
 
 use super::{
@@ -19,7 +18,7 @@ use super::{
 use crate::{
     error::Refusal,
     revert,
-    rpc::{Call, Receipt, permit2::proxy_calls},
+    rpc::{Call, Receipt},
     submit::{Errand, Fate, Sent},
     witness::{Finding, settled, settled_through_permit2},
 };
@@ -32,7 +31,8 @@ impl Inner {
             Err(reason) => return Refusal::from(reason).into(),
         };
         if prepared.amount.is_zero() {
-            return Outcome::Settled(nothing(payment));
+            let payer = payment.authorization.payer.clone();
+            return Outcome::Settled(Settlement::of_nothing(payment.option.network.clone(), payer));
         }
         if let Some(outcome) = self.sent_earlier(payment, &prepared, stage).await {
             return outcome;
@@ -77,13 +77,10 @@ impl Inner {
         let receipt = self.sender.watch_earlier(&known, self.options.confirmations, EARLIER_WITHIN).await;
         match receipt {
             // What paid somebody else, or another amount, was signed by the same payer with the same nonce.
-            Some(receipt) if receipt.succeeded() => {
-                let paid = settled(&receipt, prepared.domain.token, prepared.message, &payment.option);
-                Some(match paid {
-                    Some(settlement) => Outcome::Settled(settlement),
-                    None => self.look_up(payment, Ours::NotSent).await,
-                })
-            }
+            Some(receipt) if receipt.succeeded() => Some(match paid(&receipt, prepared, payment) {
+                Some(settlement) => Outcome::Settled(settlement),
+                None => self.look_up(payment, Ours::NotSent).await,
+            }),
             // It reverted: nothing is on its way, so settling again is as good as the first time.
             Some(_) => None,
             None => Some(Outcome::Unresolved {
@@ -178,27 +175,12 @@ impl Inner {
 
     /// What a mined transaction means: the token's `Transfer` and nothing else is payment.
     async fn judge(&self, payment: &Payment, prepared: &Prepared<'_>, receipt: Receipt) -> Outcome {
-        let settlement = match prepared.signed {
-            Signed::Eip3009 { message, .. } => settled(&receipt, prepared.token, message, &payment.option),
-            Signed::Permit2 { message, .. } => settled_through_permit2(&receipt, message, payment),
-        };
-        if let Some(settlement) = settlement {
+        if let Some(settlement) = paid(&receipt, prepared, payment) {
             return Outcome::Settled(settlement);
         }
-        let transaction = Some(receipt.transaction_hash);
-        if let (Signed::Permit2 { message, .. }, true) = (&prepared.signed, receipt.succeeded()) {
-            // It used the nonce, or it would have reverted. What it was sent to move is in it.
-            return match self.rpc.transaction(receipt.transaction_hash).await {
-                Err(_) => Outcome::Unresolved { transaction, why: "a transaction cannot be read" },
-                Ok(sent) => {
-                    let calls = proxy_calls(message.spender, sent.target(), &sent.input);
-                    if calls.iter().all(|call| call.amount == prepared.amount) {
-                        moved_nothing(&receipt, prepared)
-                    } else {
-                        Outcome::Rejected { reason: RejectReason::NonceAlreadyUsed, transaction }
-                    }
-                }
-            };
+        if receipt.succeeded() && matches!(prepared.signed, Signed::Permit2 { .. }) {
+            // It used the nonce, or it would have reverted.
+            return moved_nothing(&receipt, prepared);
         }
         // Somebody else may have used the authorization first, and we were paid all the same.
         let ours = Ours::Mined(receipt.transaction_hash, receipt.block());
@@ -270,6 +252,14 @@ enum Ready {
     Over(Outcome),
 }
 
+/// The settlement that the receipt of a transaction of ours shows, if it shows that we were paid.
+fn paid(receipt: &Receipt, prepared: &Prepared<'_>, payment: &Payment) -> Option<Settlement> {
+    match prepared.signed {
+        Signed::Eip3009 { message, .. } => settled(receipt, prepared.token, message, &payment.option),
+        Signed::Permit2 { message, .. } => settled_through_permit2(receipt, message, payment),
+    }
+}
+
 /// A transaction of ours that succeeded, and did not move what it should have.
 fn moved_nothing(receipt: &Receipt, prepared: &Prepared<'_>) -> Outcome {
     tracing::error!(
@@ -279,12 +269,6 @@ fn moved_nothing(receipt: &Receipt, prepared: &Prepared<'_>) -> Outcome {
     );
     let transaction = Some(receipt.transaction_hash);
     Outcome::Rejected { reason: RejectReason::TransferMissing, transaction }
-}
-
-/// The settlement of an `upto` payment of which nothing was used: no transaction, and no use of the authorization.
-fn nothing(payment: &Payment) -> Settlement {
-    let payer = payment.authorization.payer.clone();
-    Settlement::new(String::new(), payment.option.network.clone(), payer, AtomicAmount::ZERO)
 }
 
 /// A quarter more than estimated, within what such a call may burn.

@@ -1,8 +1,7 @@
 //! The official facilitator's answers, compared with ours on a chain of the same state.
 
-use devchain::accounts;
-use serde_json::{Value, json};
-use sha3::{Digest as _, Keccak256};
+use devchain::{FACTORY, RECORDED_AT};
+use serde_json::Value;
 use x402_core::{
     error::RejectReason,
     facilitator::{Facilitator, Payment, SettleError, VerifyError},
@@ -18,9 +17,6 @@ use x402_evm::{ChainError, ContractAccounts, EvmFacilitator, ExactEvm, UptoEvm};
 
 use crate::world::{StoppedClock, World, gas_key};
 
-const NOW: u64 = 1_800_000_200;
-const QUIRK_TOKEN: &str = "0x4020000000000000000000000000000000003009";
-const FACTORY: &str = "0x4020000000000000000000000000000000006492";
 /// The engine's checks, which come before a facilitator of ours is asked.
 const OF_THE_ENGINE: [&str; 3] = ["network-unsupported", "scheme-unsupported", "accepted-network-differs"];
 
@@ -40,64 +36,6 @@ const OURS: [(&str, &str); 8] = [
     ("token-silent-on-used-nonce-verify", "invalid_exact_evm_nonce_already_used"),
     ("token-silent-on-used-nonce-settle", ""),
 ];
-
-fn hash(text: &str) -> String {
-    Keccak256::digest(text.as_bytes())[..4].iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn prepare(world: &World) {
-    world.chain.rpc("evm_setNextBlockTimestamp", json!([NOW])).unwrap();
-    world.chain.mine(1).unwrap();
-    world.chain.place("X402TestToken", QUIRK_TOKEN).unwrap();
-    world.chain.place("X402TestWalletFactory", FACTORY).unwrap();
-    let operator = accounts()[9].address;
-    let text = |text: &str| {
-        let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
-        format!("{:064x}{hex:0<64}", text.len())
-    };
-    let configure = format!(
-        "0x{}{:064x}{:064x}{:064x}{}{}",
-        hash("configure(string,string,uint8)"),
-        96,
-        160,
-        6,
-        text("Quirk Dollar"),
-        text("1")
-    );
-    world.transact(operator, QUIRK_TOKEN, &configure);
-    let mint = format!(
-        "0x{}{:0>64}{:064x}",
-        hash("mint(address,uint256)"),
-        &accounts()[1].address[2..],
-        1_000_000_000
-    );
-    world.transact(operator, QUIRK_TOKEN, &mint);
-    world.approve(u128::MAX);
-    world.chain.mint(accounts()[8].address, 1_000_000).unwrap();
-    // The wallets of the vectors: one exists, two do not.
-    let create =
-        format!("0x{}{:0>64}{:064x}", hash("createWallet(address,uint256)"), &accounts()[3].address[2..], 1);
-    world.transact(operator, FACTORY, &create);
-    for wallet in ["0x8aC87AAf711645FDD859Fa60FCD04A894de0f223", "0x3b7dae266045F9a2b9f589a19C6Fede124E83326"]
-    {
-        world.chain.mint(wallet, 1_000_000).unwrap();
-    }
-}
-
-/// Puts the tokens into the state a case's name speaks of.
-fn arrange(world: &World, name: &str) {
-    let quirks = match name {
-        _ if name.contains("token-silent-on-used-nonce") => 1,
-        _ if name.contains("token-moves-nothing") => 2,
-        _ if name.contains("token-without-bytes-overload") => 16,
-        _ if name.contains("token-reverts-on-chain-only") => 64,
-        _ => 0,
-    };
-    let data = format!("0x{}{quirks:064x}", hash("setQuirks(uint256)"));
-    world.transact(accounts()[9].address, QUIRK_TOKEN, &data);
-    world.chain.set_quirks(if name.contains("token-paused") { 8 } else { 0 }).unwrap();
-    world.chain.set_blacklisted(accounts()[1].address, name == "payer-blacklisted").unwrap();
-}
 
 fn option(terms: &Value) -> PriceOption {
     let mut terms = terms.clone();
@@ -163,24 +101,24 @@ fn expected(case: &Value) -> String {
 
 async fn replay(file: &str, wanted: usize) {
     let world = World::start();
-    prepare(&world);
+    world.chain.as_recorded().unwrap();
     let path = format!("{}/../tests/data/vectors/{file}.json", env!("CARGO_MANIFEST_DIR"));
     let content: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let accounts = ContractAccounts::deployed().factories([FACTORY.parse().unwrap()]);
     // The account that payers of `upto` signed for.
     let facilitator = EvmFacilitator::new(world.chain.url(), gas_key(0)).unwrap();
     let facilitator =
-        facilitator.clock(StoppedClock(UnixSeconds::new(NOW))).contract_accounts(accounts.clone());
+        facilitator.clock(StoppedClock(UnixSeconds::new(RECORDED_AT))).contract_accounts(accounts.clone());
     let mut consumed = 0;
     for case in content["cases"].as_array().unwrap() {
         let name = case["name"].as_str().unwrap();
         if OF_THE_ENGINE.contains(&name) {
             continue;
         }
-        arrange(&world, name);
+        world.chain.arrange(name).unwrap();
         if ["same-authorization-again-verify", "token-silent-on-used-nonce-verify"].contains(&name) {
             let stranger = EvmFacilitator::new(world.chain.url(), gas_key(6)).unwrap();
-            let stranger = stranger.clock(StoppedClock(UnixSeconds::new(NOW)));
+            let stranger = stranger.clock(StoppedClock(UnixSeconds::new(RECORDED_AT)));
             stranger.settle(&payment(case)).await.unwrap();
         }
         assert_eq!(answer(&facilitator, case).await, expected(case), "{file} {name}");

@@ -95,6 +95,7 @@ impl FacilitatorService {
             Ok(payment) => payment,
             Err(unasked) => return counted(VERIFY, NO_NETWORK, dialect.not_verified(unasked)),
         };
+        let dialect = dialect.about(&payment);
         let network = self.network(&payment);
         let label = network.id.as_str();
         if self.is_closed() {
@@ -119,6 +120,7 @@ impl FacilitatorService {
             Ok(payment) => payment,
             Err(unasked) => return counted(SETTLE, NO_NETWORK, dialect.not_settled(unasked)),
         };
+        let dialect = dialect.about(&payment);
         let label = self.network(&payment).id.clone();
         let label = label.as_str();
         let payer = payment.authorization.payer.clone();
@@ -154,7 +156,7 @@ impl FacilitatorService {
         let ended = match &settled {
             Ok(settlement) => {
                 let (transaction, network) = (settlement.transaction.as_str(), network.id.as_str());
-                tracing::info!(transaction, network, found = settlement.found, "payment settled");
+                tracing::info!(transaction, network, "payment settled");
                 Some(Ended::Settled(settlement.clone()))
             }
             Err(SettleError::Rejected { reason, transaction: Some(transaction) }) => {
