@@ -34,6 +34,7 @@ pub struct EngineBuilder {
 pub(super) struct Settings {
     pub(super) settle: SettleTiming,
     pub(super) deferred: DeferredLimits,
+    pub(super) defer_over_forgetful_store: bool,
     pub(super) quote_lifetime: QuoteLifetime,
     pub(super) clock_skew: Duration,
     pub(super) window: Window,
@@ -106,6 +107,18 @@ impl EngineBuilder {
     /// [deferred](SettleTiming::Deferred). Default: 8 of one payer, 1 000 in total.
     pub fn deferred(mut self, limits: DeferredLimits) -> Self {
         self.settings.deferred = limits;
+        self
+    }
+
+    /// Lets settlement be [deferred](SettleTiming::Deferred) over a store that [may forget](OrderStore::may_forget), which
+    /// [`build`](Self::build) otherwise refuses.
+    ///
+    /// **What such a store forgets is served unpaid.** Memory forgets all of it at every restart, Redis what a crash, a
+    /// flush, or a failover takes: responses are out, nobody knows any more that money is owed for them, and
+    /// [`DeferredLimits`] do not bound how often that happens. What was not settled yet may then be delivered a second
+    /// time as well. For tests, and for sellers who would give those responses away.
+    pub fn dangerous_defer_over_forgetful_store(mut self) -> Self {
+        self.settings.defer_over_forgetful_store = true;
         self
     }
 
@@ -197,6 +210,7 @@ impl EngineBuilder {
         let tokens = OrderTokens::new(&key, &self.previous_keys);
         self.settings.check()?;
         self.settings.check_timeouts(&self.prices)?;
+        self.settings.check_deferred(&self.prices, store.may_forget())?;
         let witness = self.witness.or_else(|| facilitator.witness());
         if witness.is_none() {
             tracing::warn!(
@@ -265,11 +279,33 @@ impl Settings {
         whole_seconds("resolve_within", self.resolve_within, 0, 60 * 60)
     }
 
+    /// Routes whose responses leave before they are paid.
+    fn deferred_routes<'a>(&self, prices: &'a Prices) -> impl Iterator<Item = &'a str> + use<'a> {
+        let default = self.settle;
+        let timings = prices.timings().map(move |(route, timing)| (route, timing.unwrap_or(default)));
+        timings.filter(|(_, timing)| *timing == SettleTiming::Deferred).map(|(route, _)| route)
+    }
+
+    /// What is owed for a response that is out must not be forgotten.
+    pub(super) fn check_deferred(&self, prices: &Prices, store_may_forget: bool) -> Result<(), ConfigError> {
+        if !store_may_forget || self.defer_over_forgetful_store {
+            return Ok(());
+        }
+        match self.deferred_routes(prices).next() {
+            None => Ok(()),
+            Some(route) => Err(ConfigError::new(
+                "settle",
+                format!(
+                    "is deferred for route `{route}`, and the store may forget; what it forgets is served unpaid: \
+                     keep orders in a permanent store (SQLite or PostgreSQL), or settle after the handler"
+                ),
+            )),
+        }
+    }
+
     /// Whoever risks the price of a response is to know it.
     pub(super) fn warn_of_deferred(&self, prices: &Prices, store_may_forget: bool) {
-        let deferred =
-            prices.timings().filter(|timing| timing.unwrap_or(self.settle) == SettleTiming::Deferred);
-        let routes = deferred.count();
+        let routes = self.deferred_routes(prices).count();
         if routes > 0 {
             tracing::warn!(
                 settle = SettleTiming::Deferred.as_str(),
@@ -302,6 +338,7 @@ impl Default for Settings {
         Self {
             settle: SettleTiming::default(),
             deferred: DeferredLimits::default(),
+            defer_over_forgetful_store: false,
             quote_lifetime: QuoteLifetime::default(),
             clock_skew: SKEW,
             window: Window { least: Duration::from_secs(6), most: Duration::from_secs(3600), skew: SKEW },

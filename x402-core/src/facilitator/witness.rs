@@ -38,6 +38,28 @@ pub struct Transfer {
     pub valid_before: UnixSeconds,
 }
 
+impl Transfer {
+    /// What in a settlement, as a facilitator or a witness reports it, is not what this transfer could have led to: the
+    /// name of the first such part, or `None` where the settlement may be this transfer's.
+    ///
+    /// A report is taken at its word about everything else, such as the transaction's own content: who reports is trusted
+    /// to look, and not to mix up payments.
+    #[must_use]
+    pub fn contradiction(&self, settlement: &Settlement) -> Option<&'static str> {
+        if settlement.transaction.is_empty() {
+            Some("transaction")
+        } else if settlement.network != self.option.network {
+            Some("network")
+        } else if settlement.amount != self.option.amount {
+            Some("amount")
+        } else if !settlement.payer.eq_ignore_ascii_case(&self.payer) {
+            Some("payer")
+        } else {
+            None
+        }
+    }
+}
+
 impl From<&Payment> for Transfer {
     fn from(payment: &Payment) -> Self {
         let authorization = &payment.authorization;
@@ -75,4 +97,35 @@ pub enum Evidence {
     Dead(RejectReason),
     /// It has not paid us yet and still may.
     StillPossible,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::price::{AtomicAmount, NetworkId};
+
+    #[test]
+    fn a_settlement_that_is_not_the_transfers_is_told_by_its_first_wrong_part() {
+        let network = |name| NetworkId::new(name).unwrap();
+        let amount = |amount: u64| AtomicAmount::from(amount);
+        let transfer = Transfer {
+            key: PaymentKey::from_bytes([1; 32]),
+            option: PriceOption::new(network("eip155:84532"), "0xA", amount(10), "0xB"),
+            payer: "0xAbC".into(),
+            nonce: [2; 32],
+            valid_before: UnixSeconds::new(100),
+        };
+        for (transaction, on, payer, paid, wanted) in [
+            ("0x1", "eip155:84532", "0xAbC", 10, None),
+            ("0x1", "eip155:84532", "0xaBc", 10, None),
+            ("", "eip155:84532", "0xAbC", 10, Some("transaction")),
+            ("0x1", "eip155:8453", "0xAbC", 9, Some("network")),
+            ("0x1", "eip155:84532", "0xAbC", 9, Some("amount")),
+            ("0x1", "eip155:84532", "0xAbC", 11, Some("amount")),
+            ("0x1", "eip155:84532", "0xAbD", 10, Some("payer")),
+        ] {
+            let settlement = Settlement::new(transaction.into(), network(on), payer.into(), amount(paid));
+            assert_eq!(transfer.contradiction(&settlement), wanted, "{settlement:?}");
+        }
+    }
 }

@@ -144,9 +144,9 @@ impl Prices {
         self.0.priced.iter().any(|rule| rule.body_limit.is_some())
     }
 
-    /// When priced routes are settled, where they say so themselves.
-    pub(crate) fn timings(&self) -> impl Iterator<Item = Option<crate::SettleTiming>> {
-        self.0.priced.iter().map(|rule| rule.settle)
+    /// When priced routes are settled, where they say so themselves, by route.
+    pub(crate) fn timings(&self) -> impl Iterator<Item = (&str, Option<crate::SettleTiming>)> {
+        self.0.priced.iter().map(|rule| (&*rule.pattern, rule.settle))
     }
 
     /// Every network with a recipient; prices computed per request may be asked on any of them.

@@ -198,7 +198,6 @@ impl Facilitator for FakeFacilitator {
             let answer = self.state().verify.take();
             match answer {
                 VerifyAnswer::Honest => {}
-                VerifyAnswer::Lagging => return self.state().check(payment).map_err(VerifyError::Rejected),
                 VerifyAnswer::Reject(reason) => return Err(VerifyError::Rejected(reason)),
                 VerifyAnswer::Unavailable => return Err(VerifyError::Unavailable(DOWN.into())),
                 VerifyAnswer::Hang => self.hang().await,
@@ -283,7 +282,12 @@ impl fmt::Debug for FakeFacilitator {
 impl State {
     fn verify(&self, payment: &Payment) -> Result<(), RejectReason> {
         let key = &payment.authorization.key;
-        self.check(payment)?;
+        if !self.any_signature
+            && FakeSignatures.prove(&payment.authorization, &payment.option)? != Proof::Signed
+        {
+            return Err(RejectReason::WrongSignature);
+        }
+        self.check_window(payment.authorization.valid_before)?;
         if self.settled.contains_key(key) || self.spent.contains(key) {
             return Err(RejectReason::NonceAlreadyUsed);
         }
@@ -293,7 +297,7 @@ impl State {
     fn settle(&mut self, payment: &Payment) -> Result<Settlement, RejectReason> {
         let authorization = &payment.authorization;
         if let Some(settlement) = self.settled.get(&authorization.key) {
-            return Ok(settlement.clone().found());
+            return Ok(settlement.clone());
         }
         self.verify(payment)?;
         let settlement = Settlement::new(
@@ -317,15 +321,6 @@ impl State {
             return Evidence::Dead(RejectReason::NonceAlreadyUsed);
         }
         self.check_window(transfer.valid_before).map_or_else(Evidence::Dead, |()| Evidence::StillPossible)
-    }
-
-    fn check(&self, payment: &Payment) -> Result<(), RejectReason> {
-        if !self.any_signature
-            && FakeSignatures.prove(&payment.authorization, &payment.option)? != Proof::Signed
-        {
-            return Err(RejectReason::WrongSignature);
-        }
-        self.check_window(payment.authorization.valid_before)
     }
 
     fn check_window(&self, valid_before: UnixSeconds) -> Result<(), RejectReason> {

@@ -37,8 +37,10 @@ pub(crate) struct Rows {
 pub(crate) struct Row {
     pub(crate) order: Order,
     owner: OwnerToken,
-    /// When somebody else took the order over although its holder had not let go of it.
-    pub(crate) lapses: Vec<Instant>,
+    /// The fence under which each server last began to run its handler.
+    runs: BTreeMap<usize, u64>,
+    /// When somebody else took the order over although its holder, under this fence, had not let go of it.
+    pub(crate) lapses: Vec<(Instant, u64)>,
 }
 
 impl Rows {
@@ -59,7 +61,8 @@ impl Rows {
                 let fence = before.map_or(1, |row| row.order.fence + 1);
                 let lapses = before.map_or(Vec::new(), |row| row.lapses.clone());
                 let order = Order::opened(request, fence, now);
-                let row = Row { order: order.clone(), owner: request.owner, lapses };
+                let runs = before.map_or(BTreeMap::new(), |row| row.runs.clone());
+                let row = Row { order: order.clone(), owner: request.owner, runs, lapses };
                 self.orders.insert(request.key, row);
                 Opened::New(lease(&order), order)
             }
@@ -90,10 +93,7 @@ impl Rows {
     }
 
     fn renew(&mut self, lease: &Lease, by: Duration, now: UnixSeconds) -> Result<(), StoreError> {
-        let row = self.held(lease)?;
-        row.order.held_under(lease.fence)?;
-        row.order.leased_until = Some(now.after(by));
-        Ok(())
+        self.held(lease)?.order.renew(lease.fence, by, now)
     }
 
     fn held(&mut self, lease: &Lease) -> Result<&mut Row, StoreError> {
@@ -122,6 +122,17 @@ impl Rows {
         Deferred { of_payer: of_payer as u64, in_total: self.payments.len() as u64 }
     }
 
+    fn begins(&mut self, server: usize, key: &PaymentKey) {
+        if let Some(row) = self.orders.get_mut(key) {
+            row.runs.insert(server, row.order.fence);
+        }
+    }
+
+    /// Under which fence a server runs the handler.
+    pub(crate) fn fence_of_run(&self, server: usize, key: &PaymentKey) -> Option<u64> {
+        self.orders.get(key)?.runs.get(&server).copied()
+    }
+
     /// A response is forgotten, as caches do.
     pub(crate) fn forget_response(&mut self, number: u64) {
         let number = usize::try_from(number).unwrap() % self.responses.len().max(1);
@@ -140,7 +151,7 @@ impl Row {
     /// To be called before it is taken over.
     fn lapsed(&mut self) {
         if self.order.leased_until.is_some() {
-            self.lapses.push(Instant::now());
+            self.lapses.push((Instant::now(), self.order.fence));
         }
     }
 }
@@ -168,15 +179,17 @@ impl StoreLine {
     /// One step: `work` is done at once, at some time after it was asked for.
     async fn step<T: Send + 'static>(
         &self,
+        of: Option<&PaymentKey>,
         what: impl FnOnce() -> String + Send,
         work: impl FnOnce(&mut Rows) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let world = &self.world;
         let lost = || Err(StoreError::Unavailable("no answer".into()));
         self.process.pass().await;
-        sleep(self.trip()).await;
+        self.travel(of).await;
         let stands = world.store_stands_until();
         if stands > Instant::now() {
+            self.is_late(of, stands - Instant::now());
             sleep_until(stands).await;
         }
         let fault = match world.strikes(world.climate.store_faults) {
@@ -201,19 +214,32 @@ impl StoreLine {
             format!("{} {fault:?} -> {answered}", what())
         });
         if fault != Fault::None {
-            sleep(world.rng.seconds(0, 5)).await;
+            let silence = world.rng.seconds(0, 5);
+            self.is_late(of, silence);
+            sleep(silence).await;
         }
         if world.is_stormy() {
-            sleep(self.trip()).await;
+            self.travel(of).await;
         }
         self.process.pass().await;
         answer
     }
 
-    fn trip(&self) -> Duration {
+    /// The store hears of an order later than it should.
+    fn is_late(&self, of: Option<&PaymentKey>, length: Duration) {
+        if of.is_some() {
+            self.process.is_troubled(of.copied(), length);
+        }
+    }
+
+    async fn travel(&self, of: Option<&PaymentKey>) {
         let world = &self.world;
         let most = if world.strikes(2) { 20 } else { 0 };
-        Duration::from_millis(world.rng.between(0, 4)) + world.rng.seconds(0, most)
+        let trip = Duration::from_millis(world.rng.between(0, 4)) + world.rng.seconds(0, most);
+        if most > 0 {
+            self.is_late(of, trip);
+        }
+        sleep(trip).await;
     }
 }
 
@@ -224,12 +250,11 @@ impl OrderStore for StoreLine {
         now: UnixSeconds,
     ) -> BoxFuture<'a, Result<Opened, StoreError>> {
         let asked = request.clone();
-        Box::pin(
-            self.step(
-                move || format!("open {}", short(&request.key)),
-                move |rows| Ok(rows.open(&asked, now)),
-            ),
-        )
+        Box::pin(self.step(
+            Some(&request.key),
+            move || format!("open {}", short(&request.key)),
+            move |rows| Ok(rows.open(&asked, now)),
+        ))
     }
 
     fn advance<'a>(
@@ -238,10 +263,17 @@ impl OrderStore for StoreLine {
         event: &'a Event,
         now: UnixSeconds,
     ) -> BoxFuture<'a, Result<Order, StoreError>> {
-        let (held, happened) = (lease.clone(), event.clone());
+        let (held, happened, server) = (lease.clone(), event.clone(), self.process.server);
         let what = move || format!("advance {} #{} {}", short(&lease.key), lease.fence, name(event));
         Box::pin(async move {
-            let advanced = self.step(what, move |rows| rows.advance(&held, &happened, now)).await;
+            let work = move |rows: &mut Rows| {
+                let advanced = rows.advance(&held, &happened, now)?;
+                if let Event::HandlerStarted = happened {
+                    rows.begins(server, &held.key);
+                }
+                Ok(advanced)
+            };
+            let advanced = self.step(Some(&lease.key), what, work).await;
             if let Ok(order) = &advanced
                 && order.state.payment == PaymentState::Unresolved
             {
@@ -259,7 +291,7 @@ impl OrderStore for StoreLine {
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         let held = lease.clone();
         let what = move || format!("renew {} #{}", short(&lease.key), lease.fence);
-        Box::pin(self.step(what, move |rows| rows.renew(&held, by, now)))
+        Box::pin(self.step(Some(&lease.key), what, move |rows| rows.renew(&held, by, now)))
     }
 
     fn find<'a>(
@@ -268,7 +300,11 @@ impl OrderStore for StoreLine {
         now: UnixSeconds,
     ) -> BoxFuture<'a, Result<Option<Order>, StoreError>> {
         let wanted = *key;
-        Box::pin(self.step(move || format!("find {}", short(key)), move |rows| Ok(rows.find(&wanted, now))))
+        Box::pin(self.step(
+            Some(key),
+            move || format!("find {}", short(key)),
+            move |rows| Ok(rows.find(&wanted, now)),
+        ))
     }
 
     fn response<'a>(
@@ -277,6 +313,7 @@ impl OrderStore for StoreLine {
     ) -> BoxFuture<'a, Result<Option<Arc<StoredResponse>>, StoreError>> {
         let wanted = *key;
         Box::pin(self.step(
+            Some(key),
             move || format!("response {}", short(key)),
             move |rows| Ok(rows.responses.get(&wanted).cloned()),
         ))
@@ -288,6 +325,7 @@ impl OrderStore for StoreLine {
     ) -> BoxFuture<'a, Result<Option<Arc<KeptPayment>>, StoreError>> {
         let wanted = *key;
         Box::pin(self.step(
+            Some(key),
             move || format!("payment {}", short(key)),
             move |rows| Ok(rows.payments.get(&wanted).cloned()),
         ))
@@ -300,12 +338,12 @@ impl OrderStore for StoreLine {
         now: UnixSeconds,
     ) -> BoxFuture<'a, Result<Vec<(Lease, Order)>, StoreError>> {
         let worker = *worker;
-        Box::pin(self.step(|| "due".to_owned(), move |rows| Ok(rows.due(&worker, limit, now))))
+        Box::pin(self.step(None, || "due".to_owned(), move |rows| Ok(rows.due(&worker, limit, now))))
     }
 
     fn deferred<'a>(&'a self, payer: &'a str) -> BoxFuture<'a, Result<Deferred, StoreError>> {
         let wanted = payer.to_owned();
-        Box::pin(self.step(|| "deferred".to_owned(), move |rows| Ok(rows.deferred(&wanted))))
+        Box::pin(self.step(None, || "deferred".to_owned(), move |rows| Ok(rows.deferred(&wanted))))
     }
 
     fn page<'a>(
@@ -324,6 +362,7 @@ impl OrderStore for StoreLine {
 
     fn tidy(&self, now: UnixSeconds) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(self.step(
+            None,
             || "tidy".to_owned(),
             move |rows| {
                 rows.tidy(now);

@@ -45,16 +45,6 @@ pub(super) enum Outcome {
     Unavailable(ChainError),
 }
 
-impl Outcome {
-    /// The same, where nothing was sent for it now.
-    pub(super) fn found(self) -> Self {
-        match self {
-            Self::Settled(settlement) => Self::Settled(settlement.found()),
-            other => other,
-        }
-    }
-}
-
 impl From<Refusal> for Outcome {
     fn from(refusal: Refusal) -> Self {
         match refusal {

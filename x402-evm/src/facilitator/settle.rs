@@ -27,11 +27,11 @@ impl Inner {
             Err(reason) => return Refusal::from(reason).into(),
         };
         if let Some(outcome) = self.sent_earlier(payment, &prepared, stage).await {
-            return outcome.found();
+            return outcome;
         }
         let call = match self.ready(payment, &prepared).await {
             Ok(Ready::Send(call)) => call,
-            Ok(Ready::Over(outcome)) => return outcome.found(),
+            Ok(Ready::Over(outcome)) => return outcome,
             Err(refusal) => return refusal.into(),
         };
         let errand = Errand {

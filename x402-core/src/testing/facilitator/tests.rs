@@ -18,7 +18,7 @@ async fn money_moves_once_for_one_payment() {
     let (facilitator, payment) = (FakeFacilitator::new(), payment());
     assert!(facilitator.verify(&payment).await.is_ok());
     let first = facilitator.settle(&payment).await.unwrap();
-    assert_eq!(facilitator.settle(&payment).await.unwrap(), first.clone().found());
+    assert_eq!(facilitator.settle(&payment).await.unwrap(), first);
     assert_eq!(facilitator.transfers(), [first]);
     let spent = facilitator.verify(&payment).await;
     assert!(matches!(spent, Err(VerifyError::Rejected(RejectReason::NonceAlreadyUsed))));
