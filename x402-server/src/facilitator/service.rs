@@ -154,7 +154,7 @@ impl FacilitatorService {
         let ended = match &settled {
             Ok(settlement) => {
                 let (transaction, network) = (settlement.transaction.as_str(), network.id.as_str());
-                tracing::info!(transaction, network, found = settlement.found, "payment settled");
+                tracing::info!(transaction, network, "payment settled");
                 Some(Ended::Settled(settlement.clone()))
             }
             Err(SettleError::Rejected { reason, transaction: Some(transaction) }) => {
