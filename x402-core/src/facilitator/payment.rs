@@ -64,7 +64,7 @@ impl Payment {
         }
     }
 
-    /// The server's own terms in the dialect of the payment, as facilitators want them: with the amount that is to move.
+    /// The server's own terms in the dialect of the payment, as facilitators want them, with the amount that is to move.
     ///
     /// `None` for a version 1 payment on a network that version 1 has no name for.
     #[must_use]

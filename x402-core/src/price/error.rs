@@ -59,6 +59,8 @@ pub enum PriceError {
         /// The network.
         network: NetworkId,
     },
+    /// The facilitator takes less than was authorized, and does not say by which account.
+    NoFacilitatorAddress(NetworkId),
     /// The time a payer is given is outside 10 to 3600 seconds.
     Timeout(u64),
     /// The same way to pay is listed twice.
@@ -106,6 +108,9 @@ impl fmt::Display for PriceError {
             Self::Scheme(scheme) => write!(f, "scheme `{scheme}` is not supported; use `exact` or `upto`"),
             Self::NobodySettles { scheme, network } => {
                 write!(f, "the facilitator does not list {scheme} on {network} in /supported")
+            }
+            Self::NoFacilitatorAddress(network) => {
+                write!(f, "the facilitator lists upto on {network} without its facilitatorAddress")
             }
             Self::Timeout(seconds) => write!(f, "{seconds} seconds to pay in is not within 10 to 3600"),
             Self::Duplicate(network) => write!(f, "a token of `{network}` is asked for twice"),

@@ -70,7 +70,12 @@ impl Accounts {
     pub(super) fn settled(&self, option: PriceOption) -> Result<PriceOption, PriceError> {
         let Some(supported) = &self.supported else { return Ok(option) };
         let (scheme, network) = (option.scheme.to_string(), option.network.clone());
-        supported.complete(option).ok_or(PriceError::NobodySettles { scheme, network })
+        let option = supported.complete(option).ok_or(PriceError::NobodySettles { scheme, network })?;
+        if option.is_upto() {
+            let no_facilitator = || PriceError::NoFacilitatorAddress(option.network.clone());
+            address::check_recipient(option.facilitator_address().ok_or_else(no_facilitator)?)?;
+        }
+        Ok(option)
     }
 
     /// A way to pay, for people.

@@ -235,8 +235,10 @@ impl Facilitator for FakeFacilitator {
             extra: None,
         };
         let old = ["base", "base-sepolia"].map(|network| kind(X402Version::V1, "exact", network));
-        let new = ["exact", "upto"].map(|scheme| kind(X402Version::V2, scheme, "eip155:*"));
-        let kinds = new.into_iter().chain(old).collect();
+        let mut upto = kind(X402Version::V2, "upto", "eip155:*");
+        upto.extra =
+            Some([("facilitatorAddress".to_owned(), FACILITATOR_ADDRESS.into())].into_iter().collect());
+        let kinds = [kind(X402Version::V2, "exact", "eip155:*"), upto].into_iter().chain(old).collect();
         Box::pin(async move { Ok(SupportedResponse { kinds, ..SupportedResponse::default() }) })
     }
 
@@ -345,6 +347,8 @@ impl Drop for Hanging<'_> {
     }
 }
 
+/// The account that it would settle with.
+const FACILITATOR_ADDRESS: &str = "0x976EA74026E726554dB657fA54763abd0C3a0aa9";
 const DOWN: &str = "fake facilitator is down";
 
 #[cfg(test)]

@@ -282,3 +282,33 @@ async fn a_computed_price_is_checked_like_a_written_one() {
     let nested = Price::dynamic(|_| async { Ok::<_, PriceError>("$1") });
     assert_eq!(prices.resolve(&nested, rule), Err(PriceError::NestedDynamic));
 }
+
+#[test]
+fn a_facilitator_names_its_account_or_takes_no_ceiling() {
+    let table = Prices::new("https://api.example.com")
+        .pay_to("eip155:84532", OTHER)
+        .charge("GET /metered", Price::up_to("$0.10"))
+        .build()
+        .unwrap();
+    let settled_by = |extra: serde_json::Value| {
+        let kind = serde_json::json!({
+            "x402Version": 2, "scheme": "upto", "network": "eip155:84532", "extra": extra,
+        });
+        table.settled_by(serde_json::from_value(serde_json::json!({ "kinds": [kind] })).unwrap())
+    };
+    let account = "0x976EA74026E726554dB657fA54763abd0C3a0aa9";
+    let settled = settled_by(serde_json::json!({ "facilitatorAddress": account })).unwrap();
+    assert_eq!(settled.options().next().unwrap().facilitator_address(), Some(account));
+    let Lookup::Priced(rule) = settled.lookup("GET", "/metered") else { panic!("it costs something") };
+    let RulePrice::Fixed(fixed) = &rule.price else { panic!("its price is fixed") };
+    assert_eq!(fixed.options[0].facilitator_address(), Some(account), "and so it is offered");
+    for extra in [
+        serde_json::json!(null),
+        serde_json::json!({ "facilitatorAddress": "nobody" }),
+        serde_json::json!({ "facilitatorAddress": 1 }),
+        serde_json::json!({ "facilitatorAddress": "0x0000000000000000000000000000000000000000" }),
+    ] {
+        let error = settled_by(extra.clone()).unwrap_err();
+        assert_eq!(error.at(), "route `GET /metered`", "{extra}: {error}");
+    }
+}
