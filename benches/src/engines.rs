@@ -1,4 +1,10 @@
-use x402_core::{Engine, order::MemoryStore, price::Prices, testing::FakeFacilitator};
+use x402_core::{
+    Engine,
+    order::{MemoryStore, OrderStore},
+    price::Prices,
+    quote::QuoteKey,
+    testing::FakeFacilitator,
+};
 use x402_evm::ExactEvm;
 
 use crate::{CountingScheme, prices};
@@ -14,9 +20,14 @@ pub fn stateless(scheme: CountingScheme) -> Engine {
 /// An engine over fakes with its orders in memory.
 #[must_use]
 pub fn in_memory(prices: Prices) -> Engine {
-    let engine =
-        Engine::builder(prices).facilitator(facilitator()).scheme(ExactEvm::new()).store(MemoryStore::new());
-    engine.build().expect("the engine has no mistakes")
+    over(prices, MemoryStore::new())
+}
+
+/// An engine over fakes with its orders in this store.
+#[must_use]
+pub fn over(prices: Prices, store: impl OrderStore + 'static) -> Engine {
+    let engine = Engine::builder(prices).facilitator(facilitator()).scheme(ExactEvm::new()).store(store);
+    engine.quote_key(QuoteKey::random()).build().expect("the engine has no mistakes")
 }
 
 fn facilitator() -> FakeFacilitator {

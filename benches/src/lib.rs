@@ -13,6 +13,7 @@ mod lookups;
 mod payments;
 mod race;
 mod ready;
+mod shop;
 mod sqlite;
 mod stores;
 mod tables;
@@ -27,12 +28,13 @@ pub use self::{
         ANSWER, CHECKED, Checks, GARBAGE, MALFORMED, NATIVE, PURE, Recovery, WRONG_AMOUNT, WRONG_RECIPIENT,
     },
     claims::{Claims, PARTS},
-    engines::{in_memory, stateless},
+    engines::{in_memory, over, stateless},
     head::Head,
     lookups::Lookups,
     payments::{CountingScheme, Payments},
     race::{Race, Standings},
     ready::ready,
+    shop::{Sales, Shop},
     sqlite::SqliteRace,
     stores::sell,
     tables::{NETWORK, PAY_TO, prices, prices_with_rules},

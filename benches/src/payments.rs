@@ -22,7 +22,6 @@ use crate::{Head, PAY_TO};
 pub struct Payments {
     signer: EvmSigner,
     challenge: v2::PaymentRequired,
-    nonces: AtomicU64,
 }
 
 impl Payments {
@@ -32,11 +31,20 @@ impl Payments {
     /// When it does not answer with a challenge.
     #[must_use]
     pub fn new(engine: &Engine) -> Self {
+        Self::by(7, engine)
+    }
+
+    /// The same, with this payer's account.
+    ///
+    /// # Panics
+    /// When it does not answer with a challenge, or the payer is 0.
+    #[must_use]
+    pub fn by(payer: u8, engine: &Engine) -> Self {
         let Triage::Reply(reply) = engine.triage(&Head::unpaid()) else { panic!("the path is priced") };
         let text = reply.get(header::PAYMENT_REQUIRED).expect("a 402 carries terms");
         let challenge = header::decode_json(text, text.len()).expect("terms can be read");
-        let signer = EvmSigner::from_bytes([7; 32]).expect("the key is one");
-        Self { signer, challenge, nonces: AtomicU64::new(0) }
+        let signer = EvmSigner::from_bytes([payer; 32]).expect("the key is one");
+        Self { signer, challenge }
     }
 
     /// A payment that is good, with a nonce of its own.
@@ -77,7 +85,7 @@ impl Payments {
 
     fn signed_at(&self, now: UnixSeconds) -> Bytes {
         let mut nonce = [0; 32];
-        nonce[..8].copy_from_slice(&self.nonces.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+        nonce[..8].copy_from_slice(&NONCES.fetch_add(1, Ordering::Relaxed).to_be_bytes());
         let resource = Some(self.challenge.resource.clone());
         let signed = self.signer.payment_v2(&self.challenge.accepts[0], resource, now, nonce);
         signed.expect("the terms can be signed")
@@ -90,6 +98,9 @@ impl Payments {
         header::encode(&payment)
     }
 }
+
+/// No two payments of a process have the same nonce.
+static NONCES: AtomicU64 = AtomicU64::new(0);
 
 /// [`ExactEvm`], counting the signatures it is asked to prove. Clones share the count.
 #[derive(Clone, Debug, Default)]

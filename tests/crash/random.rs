@@ -38,7 +38,9 @@ fn killed_at_random(kind: Kind, timing: &str) {
     say(&format!("{}, {timing} the handler: {kills} kills, SEED={seed}\n", kind.name()));
     let place = kind.place();
     let mut fleet = Fleet::open_with(&[Framework::Axum, Framework::Tower], place.url(), |environment| {
-        environment.set("SETTLE", &timing).set("RUST_LOG", "error")
+        // Redis may forget by itself; here it does not.
+        let environment = environment.set("SETTLE", &timing).set("DEFER_OVER_FORGETFUL_STORE", "yes");
+        environment.set("RUST_LOG", "error")
     });
     let customers = Customers::of(&fleet, seed, "/exact").some_give_up();
     let servers: Vec<_> = fleet.servers.iter().map(Server::address).collect();

@@ -74,7 +74,8 @@ impl Cell {
     fn play(self) -> Duration {
         let place = self.kind.place();
         let mut fleet = Fleet::open_with(&[self.framework], place.url(), |environment| {
-            let environment = environment.set("SETTLE", self.timing);
+            // Redis may forget by itself; here it does not.
+            let environment = environment.set("SETTLE", self.timing).set("DEFER_OVER_FORGETFUL_STORE", "yes");
             match self.step {
                 Step::At(step) => environment.set("CRASH_AT", step),
                 Step::Sent | Step::HalfSent => environment,

@@ -39,6 +39,8 @@ fn every_mistake_in_the_environment_is_named() {
         ("FACILITATOR_URL", good().set("FACILITATOR_URL", "http://127.0.0.1:9")),
         ("FACILITATOR_URL", Shop::environment().set("FACILITATOR_URL", "http://facilitator.example")),
         ("SETTLE", good().set("SETTLE", "never")),
+        ("SETTLE", good().set("SETTLE", "deferred")),
+        ("DEFER_OVER_FORGETFUL_STORE", good().set("DEFER_OVER_FORGETFUL_STORE", "perhaps")),
         ("QUOTE_KEY", good().set("QUOTE_KEY", "0x12")),
         ("QUOTE_KEY", good().set("STORE_URL", &*file).unset("QUOTE_KEY")),
         ("STORE_URL", good().set("STORE_URL", "mysql://127.0.0.1/orders")),

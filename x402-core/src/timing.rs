@@ -20,8 +20,10 @@ pub enum SettleTiming {
     /// them while the [worker](crate::Engine::worker) does not run in this process, are settled before their responses
     /// leave, as [`AfterHandler`](Self::AfterHandler) does.
     ///
-    /// Keep orders in a [store that forgets nothing](crate::order::OrderStore::may_forget): what is forgotten before it is
-    /// settled is served unpaid, and while its transaction is not yet to be seen on the chain, twice.
+    /// It takes a [store that forgets nothing](crate::order::OrderStore::may_forget), SQLite or PostgreSQL: what is forgotten
+    /// before it is settled is served unpaid, and while its transaction is not yet to be seen on the chain, twice. Over
+    /// any other store [`build`](crate::EngineBuilder::build) refuses it, unless it is told
+    /// [not to](crate::EngineBuilder::dangerous_defer_over_forgetful_store).
     ///
     /// The response carries no receipt. The payer gets one by presenting the same payment again once it is settled.
     Deferred,

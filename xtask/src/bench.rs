@@ -11,5 +11,9 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), BoxError> {
-    job::run(cargo(["bench", "--package", "x402-benches", "--bench", "*", "--"]).args(&arguments.filter))
+    job::run(cargo(BENCHES).args(&arguments.filter))
 }
+
+/// All features, for those that start Redis and PostgreSQL.
+const BENCHES: [&str; 9] =
+    ["bench", "--package", "x402-benches", "--package", "x402-store", "--all-features", "--bench", "*", "--"];

@@ -23,6 +23,7 @@ pub(crate) struct Config {
     pay_to: String,
     settler: Settler,
     settle: SettleTiming,
+    defer_over_forgetful_store: bool,
     quote_key: Option<QuoteKey>,
     store: StoreUrl,
     journal: Option<PathBuf>,
@@ -76,6 +77,11 @@ impl Config {
                     return Err(Mistake::new("SETTLE", problem));
                 }
             },
+            defer_over_forgetful_store: match read(DEFER)?.as_deref() {
+                None => false,
+                Some("yes") => true,
+                Some(other) => return Err(Mistake::new(DEFER, format!("is {other:?}, wanted yes"))),
+            },
             quote_key: read("QUOTE_KEY")?
                 .map(|text| QuoteKey::from_hex(&text))
                 .transpose()
@@ -104,7 +110,15 @@ impl Config {
         if store.is_shared() && self.quote_key.is_none() {
             return Err(Mistake::new("QUOTE_KEY", "is missing: instances that share a store share a key"));
         }
+        if self.settle == SettleTiming::Deferred && store.may_forget() && !self.defer_over_forgetful_store {
+            let problem =
+                format!("is deferred over a store that may forget: take another, or set {DEFER}=yes");
+            return Err(Mistake::new("SETTLE", problem));
+        }
         let mut builder = Engine::builder(prices).settle(self.settle).store(store);
+        if self.defer_over_forgetful_store {
+            builder = builder.dangerous_defer_over_forgetful_store();
+        }
         if let Some(key) = self.quote_key {
             builder = builder.quote_key(key);
         }
@@ -187,3 +201,5 @@ impl fmt::Display for Mistake {
 }
 
 impl Error for Mistake {}
+
+const DEFER: &str = "DEFER_OVER_FORGETFUL_STORE";

@@ -9,6 +9,7 @@
 //! | `RPC_URL`, `SIGNER_KEY` | settle on this node, with gas from this key |
 //! | `FACILITATOR_URL` | or settle through this facilitator |
 //! | `SETTLE` | `after` (default) or `before` the handler, or `deferred`: after the response |
+//! | `DEFER_OVER_FORGETFUL_STORE` | `yes`: defer even over a store that may forget (memory, Redis), which is otherwise a mistake |
 //! | `STORE_URL` | where orders are kept; default: `memory:` |
 //! | `QUOTE_KEY` | what seals quotes, in hexadecimal; default: random, and required with a store that instances share |
 //! | `DELIVERY_LOG` | a file: each paid handler appends `route, payment key, random token` and syncs it before it answers |

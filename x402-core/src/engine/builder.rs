@@ -6,11 +6,11 @@ use super::{Engine, Shared, deferral::Deferrals, line::Lines, pulse::Pulse, work
 use crate::{
     DeferredLimits, SettleTiming,
     error::ConfigError,
-    facilitator::{Facilitator, RESOLVE_WITHIN, Witness},
+    facilitator::{Facilitator, RESOLVE_WITHIN, Witness, cannot_be_asked},
     order::{OrderStore, OrderTokens},
     price::Prices,
     quote::{QuoteKey, QuoteLifetime, QuoteSealer, SKEW},
-    scheme::{ExactEvmStructure, Scheme},
+    scheme::{ExactEvmStructure, Scheme, UptoEvmStructure},
     terms::Window,
     time::{Clock, SystemClock},
 };
@@ -34,6 +34,7 @@ pub struct EngineBuilder {
 pub(super) struct Settings {
     pub(super) settle: SettleTiming,
     pub(super) deferred: DeferredLimits,
+    pub(super) defer_over_forgetful_store: bool,
     pub(super) quote_lifetime: QuoteLifetime,
     pub(super) clock_skew: Duration,
     pub(super) window: Window,
@@ -109,6 +110,18 @@ impl EngineBuilder {
         self
     }
 
+    /// Lets settlement be [deferred](SettleTiming::Deferred) over a store that [may forget](OrderStore::may_forget), which
+    /// [`build`](Self::build) otherwise refuses.
+    ///
+    /// **What such a store forgets is served unpaid.** Memory forgets all of it at every restart, Redis what a crash, a
+    /// flush, or a failover takes: responses are out, nobody knows any more that money is owed for them, and
+    /// [`DeferredLimits`] do not bound how often that happens. What was not settled yet may then be delivered a second
+    /// time as well. For tests, and for sellers who would give those responses away.
+    pub fn dangerous_defer_over_forgetful_store(mut self) -> Self {
+        self.settings.defer_over_forgetful_store = true;
+        self
+    }
+
     /// How long a quote is good. Default 120 s.
     pub fn quote_lifetime(mut self, lifetime: QuoteLifetime) -> Self {
         self.settings.quote_lifetime = lifetime;
@@ -145,11 +158,34 @@ impl EngineBuilder {
         self
     }
 
-    /// Builds the engine.
+    /// Builds the engine after asking the facilitator what it supports, so that every route can be settled and the 402s
+    /// carry what the facilitator wants in its terms, such as its account.
+    ///
+    /// A way to pay that the facilitator does not list in a fixed price is a mistake; in a price computed per request it
+    /// is one, too, told by 503 and an error in the log. Nothing is offered to version 1 that the facilitator does not list
+    /// for it. What was said at start holds as long as the engine lives. [`preflight`](Engine::preflight) is included.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build), and [`ConfigError`] when the facilitator cannot be asked, or naming the route, its scheme
+    /// and its network when it does not settle there.
+    pub async fn start(self) -> Result<Engine, ConfigError> {
+        let (prices, shared) = self.assemble()?;
+        let supported = shared.facilitator.supported().await.map_err(cannot_be_asked)?;
+        let engine = announced(prices.settled_by(supported)?, shared);
+        engine.preflight().await?;
+        Ok(engine)
+    }
+
+    /// Builds the engine. Nobody is asked: see [`start`](Self::start) for one that is known to be able to settle.
     ///
     /// # Errors
     /// [`ConfigError`] naming what is missing or contradicts itself, and what to do.
     pub fn build(self) -> Result<Engine, ConfigError> {
+        let (prices, shared) = self.assemble()?;
+        Ok(announced(prices, shared))
+    }
+
+    fn assemble(self) -> Result<(Prices, Shared), ConfigError> {
         let facilitator = self.facilitator.ok_or_else(|| {
             ConfigError::new(
                 "facilitator",
@@ -174,6 +210,7 @@ impl EngineBuilder {
         let tokens = OrderTokens::new(&key, &self.previous_keys);
         self.settings.check()?;
         self.settings.check_timeouts(&self.prices)?;
+        self.settings.check_deferred(&self.prices, store.may_forget())?;
         let witness = self.witness.or_else(|| facilitator.witness());
         if witness.is_none() {
             tracing::warn!(
@@ -182,8 +219,9 @@ impl EngineBuilder {
             );
         }
         let mut schemes = self.schemes;
-        schemes.extend(facilitator.scheme());
+        schemes.extend(facilitator.schemes());
         schemes.push(Arc::new(ExactEvmStructure));
+        schemes.push(Arc::new(UptoEvmStructure));
         for option in self.prices.options() {
             if !schemes.iter().any(|scheme| scheme.name() == &*option.scheme) {
                 let problem = format!("scheme {:?} is not one this engine can check", option.scheme);
@@ -204,14 +242,18 @@ impl EngineBuilder {
             deferrals: Deferrals::new(self.settings.deferred),
             settings: self.settings,
         };
-        tracing::info!(
-            settle = shared.settings.settle.as_str(),
-            shared_store = shared.store.is_shared(),
-            "paywall built"
-        );
-        shared.settings.warn_of_deferred(&self.prices, shared.store.may_forget());
-        Ok(Engine { prices: self.prices, shared: Arc::new(shared) })
+        Ok((self.prices, shared))
     }
+}
+
+fn announced(prices: Prices, shared: Shared) -> Engine {
+    tracing::info!(
+        settle = shared.settings.settle.as_str(),
+        shared_store = shared.store.is_shared(),
+        "paywall built"
+    );
+    shared.settings.warn_of_deferred(&prices, shared.store.may_forget());
+    Engine { prices, shared: Arc::new(shared) }
 }
 
 impl fmt::Debug for EngineBuilder {
@@ -237,11 +279,33 @@ impl Settings {
         whole_seconds("resolve_within", self.resolve_within, 0, 60 * 60)
     }
 
+    /// Routes whose responses leave before they are paid.
+    fn deferred_routes<'a>(&self, prices: &'a Prices) -> impl Iterator<Item = &'a str> + use<'a> {
+        let default = self.settle;
+        let timings = prices.timings().map(move |(route, timing)| (route, timing.unwrap_or(default)));
+        timings.filter(|(_, timing)| *timing == SettleTiming::Deferred).map(|(route, _)| route)
+    }
+
+    /// What is owed for a response that is out must not be forgotten.
+    pub(super) fn check_deferred(&self, prices: &Prices, store_may_forget: bool) -> Result<(), ConfigError> {
+        if !store_may_forget || self.defer_over_forgetful_store {
+            return Ok(());
+        }
+        match self.deferred_routes(prices).next() {
+            None => Ok(()),
+            Some(route) => Err(ConfigError::new(
+                "settle",
+                format!(
+                    "is deferred for route `{route}`, and the store may forget; what it forgets is served unpaid: \
+                     keep orders in a permanent store (SQLite or PostgreSQL), or settle after the handler"
+                ),
+            )),
+        }
+    }
+
     /// Whoever risks the price of a response is to know it.
     pub(super) fn warn_of_deferred(&self, prices: &Prices, store_may_forget: bool) {
-        let deferred =
-            prices.timings().filter(|timing| timing.unwrap_or(self.settle) == SettleTiming::Deferred);
-        let routes = deferred.count();
+        let routes = self.deferred_routes(prices).count();
         if routes > 0 {
             tracing::warn!(
                 settle = SettleTiming::Deferred.as_str(),
@@ -274,6 +338,7 @@ impl Default for Settings {
         Self {
             settle: SettleTiming::default(),
             deferred: DeferredLimits::default(),
+            defer_over_forgetful_store: false,
             quote_lifetime: QuoteLifetime::default(),
             clock_skew: SKEW,
             window: Window { least: Duration::from_secs(6), most: Duration::from_secs(3600), skew: SKEW },

@@ -2,7 +2,7 @@
 
 use crate::{
     error::RejectReason,
-    facilitator::{Evidence, Settlement, Transfer},
+    facilitator::{Evidence, Settlement},
 };
 
 /// Whether an authorization was sent before.
@@ -61,22 +61,6 @@ pub(super) fn refused(
         // With a transaction of its own it may have used the authorization itself.
         _ if forgotten && transaction.is_none() => used_before(),
         _ => Refused::Unclear,
-    }
-}
-
-/// What in a reported settlement is not what this transfer could have led to.
-pub(super) fn implausible(settlement: &Settlement, transfer: &Transfer) -> Option<&'static str> {
-    let option = &transfer.option;
-    if settlement.transaction.is_empty() {
-        Some("transaction")
-    } else if settlement.network != option.network {
-        Some("network")
-    } else if settlement.amount != option.amount {
-        Some("amount")
-    } else if !settlement.payer.eq_ignore_ascii_case(&transfer.payer) {
-        Some("payer")
-    } else {
-        None
     }
 }
 

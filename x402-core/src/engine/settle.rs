@@ -8,7 +8,7 @@ use super::{
     Engine,
     claim::store_failed_as,
     hold::Hold,
-    refused::{Attempt, Refused, implausible, refused},
+    refused::{Attempt, Refused, refused},
 };
 use crate::{
     error::{RejectReason, Unavailable},
@@ -82,7 +82,7 @@ impl Engine {
         payment: &Payment,
         hold: &mut Hold,
         attempt: Attempt,
-        patience: Duration,
+        mut patience: Duration,
     ) -> Result<Order, Unsettled> {
         let network = || payment.option.network.to_string();
         let transfer = Transfer::from(payment);
@@ -90,7 +90,7 @@ impl Engine {
         let settled = self.shared.facilitator.settle(payment).await;
         metrics::histogram!(telemetry::SETTLE_SECONDS, "network" => network()).record(begun.elapsed());
         let transaction = match settled {
-            Ok(settlement) => match implausible(&settlement, &transfer) {
+            Ok(settlement) => match transfer.contradiction(&settlement) {
                 None => match self.record_settled(settlement, hold).await? {
                     Some(order) => return Ok(order),
                     None => None,
@@ -120,6 +120,10 @@ impl Engine {
             }
             Err(SettleError::Unavailable(source)) => {
                 tracing::warn!(error = %source, "settlement could not be sent");
+                if attempt == Attempt::First {
+                    // Nothing is on its way: there is nothing to wait for.
+                    patience = Duration::ZERO;
+                }
                 None
             }
         };
@@ -156,7 +160,7 @@ impl Engine {
         let asked = timeout(within, self.shared.witness.as_ref()?.evidence(transfer)).await;
         let silent = |_| Err(VerifyError::Unavailable("no answer in time".into()));
         match asked.unwrap_or_else(silent) {
-            Ok(Evidence::Settled(settlement)) => match implausible(&settlement, transfer) {
+            Ok(Evidence::Settled(settlement)) => match transfer.contradiction(&settlement) {
                 None => Some(Evidence::Settled(settlement)),
                 Some(what) => {
                     tracing::error!(what, "witness reports a settlement that is not this payment's");

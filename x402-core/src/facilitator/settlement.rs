@@ -26,24 +26,13 @@ pub struct Settlement {
     /// The number of the transaction's block, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub block: Option<u64>,
-    /// Whether the facilitator found the transfer there when it was asked to settle, instead of making it. Somebody else
-    /// may have settled the authorization; or this server did, for an order that its store has forgotten.
-    #[serde(skip)]
-    pub found: bool,
 }
 
 impl Settlement {
     /// A settlement.
     #[must_use]
     pub const fn new(transaction: String, network: NetworkId, payer: String, amount: AtomicAmount) -> Self {
-        Self { transaction, network, payer, amount, log_index: None, block: None, found: false }
-    }
-
-    /// The same, as one that was there before.
-    #[must_use]
-    pub const fn found(mut self) -> Self {
-        self.found = true;
-        self
+        Self { transaction, network, payer, amount, log_index: None, block: None }
     }
 
     /// The receipt sent to the client, in the dialect of its payment.

@@ -6,6 +6,7 @@
 //! take means by [`judge`]. All are pure, so each is tested once as a table instead of once per back end.
 
 mod due;
+mod forward;
 mod holding;
 mod identity;
 mod judge;

@@ -141,95 +141,9 @@ pub trait OrderStore: Send + Sync {
 }
 
 impl<T: OrderStore + ?Sized> OrderStore for Arc<T> {
-    fn open<'a>(
-        &'a self,
-        request: &'a OpenRequest,
-        now: UnixSeconds,
-    ) -> BoxFuture<'a, Result<Opened, StoreError>> {
-        (**self).open(request, now)
-    }
-
-    fn advance<'a>(
-        &'a self,
-        lease: &'a Lease,
-        event: &'a Event,
-        now: UnixSeconds,
-    ) -> BoxFuture<'a, Result<Order, StoreError>> {
-        (**self).advance(lease, event, now)
-    }
-
-    fn renew<'a>(
-        &'a self,
-        lease: &'a Lease,
-        by: Duration,
-        now: UnixSeconds,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        (**self).renew(lease, by, now)
-    }
-
-    fn find<'a>(
-        &'a self,
-        key: &'a PaymentKey,
-        now: UnixSeconds,
-    ) -> BoxFuture<'a, Result<Option<Order>, StoreError>> {
-        (**self).find(key, now)
-    }
-
-    fn response<'a>(
-        &'a self,
-        key: &'a PaymentKey,
-    ) -> BoxFuture<'a, Result<Option<Arc<StoredResponse>>, StoreError>> {
-        (**self).response(key)
-    }
-
-    fn payment<'a>(
-        &'a self,
-        key: &'a PaymentKey,
-    ) -> BoxFuture<'a, Result<Option<Arc<KeptPayment>>, StoreError>> {
-        (**self).payment(key)
-    }
-
-    fn due<'a>(
-        &'a self,
-        worker: &'a Worker,
-        limit: usize,
-        now: UnixSeconds,
-    ) -> BoxFuture<'a, Result<Vec<(Lease, Order)>, StoreError>> {
-        (**self).due(worker, limit, now)
-    }
-
-    fn deferred<'a>(&'a self, payer: &'a str) -> BoxFuture<'a, Result<Deferred, StoreError>> {
-        (**self).deferred(payer)
-    }
-
-    fn page<'a>(
-        &'a self,
-        filter: &'a Filter,
-        after: Option<Cursor>,
-        limit: usize,
-        now: UnixSeconds,
-    ) -> BoxFuture<'a, Result<Page, StoreError>> {
-        (**self).page(filter, after, limit, now)
-    }
-
-    fn history<'a>(&'a self, key: &'a PaymentKey) -> BoxFuture<'a, Result<Vec<Transition>, StoreError>> {
-        (**self).history(key)
-    }
-
-    fn tidy(&self, now: UnixSeconds) -> BoxFuture<'_, Result<(), StoreError>> {
-        (**self).tidy(now)
-    }
-
-    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        (**self).ping()
-    }
-
-    fn is_shared(&self) -> bool {
-        (**self).is_shared()
-    }
-
-    fn may_forget(&self) -> bool {
-        (**self).may_forget()
+    crate::forward_order_store! {
+        self => (**self);
+        open advance renew find response payment due deferred page history tidy ping is_shared may_forget
     }
 }
 

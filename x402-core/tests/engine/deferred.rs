@@ -9,7 +9,7 @@ use std::{
 };
 
 use x402_core::{
-    DeferredLimits, Outcome, SettleTiming,
+    DeferredLimits, Engine, EngineBuilder, Outcome, SettleTiming,
     error::RejectReason,
     facilitator::{BoxFuture, Facilitator, Payment, SettleError, Settlement, VerifyError},
     order::{DeliveryState, MemoryStore, OrderStore, PaymentState},
@@ -17,7 +17,7 @@ use x402_core::{
     scheme::{PaymentKey, Scheme},
     testing::{EvidenceAnswer, FakeClock, FakeFacilitator, SettleAnswer},
     time::UnixSeconds,
-    wire::facilitator::SupportedKind,
+    wire::facilitator::SupportedResponse,
 };
 
 use crate::{
@@ -374,7 +374,7 @@ impl Facilitator for Panicky {
         self.honest.settle(payment)
     }
 
-    fn supported(&self) -> BoxFuture<'_, Result<Vec<SupportedKind>, VerifyError>> {
+    fn supported(&self) -> BoxFuture<'_, Result<SupportedResponse, VerifyError>> {
         self.honest.supported()
     }
 
@@ -406,4 +406,26 @@ async fn a_settlement_that_panics_is_taken_up_by_the_worker() {
         assert_eq!((order.state.delivery, order.leased_until), (DeliveryState::Delivered, None));
         assert_eq!(world.facilitator.transfers().len(), 1);
     }
+}
+
+#[test]
+fn a_store_that_may_forget_is_refused_unless_the_seller_wants_it() {
+    let later = || PriceRule::from("$0.001").settle(SettleTiming::Deferred);
+    let prices = |rule: PriceRule| {
+        let table = Prices::new("https://api.example.com").pay_to(NETWORK, PAY_TO);
+        table.charge("GET /first", "$0.001").charge("GET /later", rule).build().unwrap()
+    };
+    let builder = |rule| Engine::builder(prices(rule)).facilitator(FakeFacilitator::new());
+    let permanent = || FaultyStore::new(|_| Fault::None).permanent();
+    let told = |builder: EngineBuilder| builder.build().err().map(|error| error.to_string());
+
+    let of_one = told(builder(later())).unwrap();
+    assert!(of_one.starts_with("settle: is deferred for route `GET /later`"), "{of_one}");
+    let of_all = told(builder(PriceRule::from("$0.001")).settle(SettleTiming::Deferred)).unwrap();
+    assert!(of_all.contains("`GET /first`") && of_all.contains("PostgreSQL"), "{of_all}");
+
+    assert_eq!(told(builder(later()).dangerous_defer_over_forgetful_store()), None);
+    assert_eq!(told(builder(later()).store(permanent())), None);
+    let overruled = builder(PriceRule::from("$0.001").settle(SettleTiming::AfterHandler));
+    assert_eq!(told(overruled), None);
 }

@@ -13,8 +13,8 @@ use std::{
 use x402_core::{
     facilitator::BoxFuture,
     order::{
-        Cursor, Deferred, Event, Filter, KeptPayment, Lease, MemoryStore, OpenRequest, Opened, Order,
-        OrderStore, Page, StoreError, StoredResponse, Transition, Worker,
+        Deferred, Event, KeptPayment, Lease, MemoryStore, OpenRequest, Opened, Order, OrderStore, StoreError,
+        StoredResponse, Worker,
     },
     scheme::PaymentKey,
     time::UnixSeconds,
@@ -184,23 +184,7 @@ impl OrderStore for FaultyStore {
         self.step(Step::Deferred, self.inner.deferred(payer))
     }
 
-    fn page<'a>(
-        &'a self,
-        filter: &'a Filter,
-        after: Option<Cursor>,
-        limit: usize,
-        now: UnixSeconds,
-    ) -> BoxFuture<'a, Result<Page, StoreError>> {
-        self.inner.page(filter, after, limit, now)
-    }
-
-    fn history<'a>(&'a self, key: &'a PaymentKey) -> BoxFuture<'a, Result<Vec<Transition>, StoreError>> {
-        self.inner.history(key)
-    }
-
-    fn tidy(&self, now: UnixSeconds) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.inner.tidy(now)
-    }
+    x402_core::forward_order_store!(self => self.inner; page history tidy);
 
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         self.step(Step::Ping, self.inner.ping())

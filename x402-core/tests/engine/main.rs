@@ -17,5 +17,6 @@ mod leases;
 mod ports;
 mod retries;
 mod settlement;
+mod start;
 mod support;
 mod worker;

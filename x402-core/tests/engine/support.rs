@@ -49,7 +49,11 @@ impl World {
         clock: FakeClock,
         configure: impl FnOnce(EngineBuilder) -> EngineBuilder,
     ) -> Self {
-        let builder = Engine::builder(prices).facilitator(facilitator.clone()).clock(clock.clone());
+        // Orders are in memory here, whatever the timing.
+        let builder = Engine::builder(prices)
+            .facilitator(facilitator.clone())
+            .clock(clock.clone())
+            .dangerous_defer_over_forgetful_store();
         Self {
             engine: configure(builder).build().unwrap(),
             facilitator,

@@ -87,6 +87,7 @@ impl Life {
             .quote_key(QuoteKey::from_hex(QUOTES).unwrap())
             .clock(clock.clone())
             .deferred(DeferredLimits::default().per_payer(climate.per_payer))
+            .dangerous_defer_over_forgetful_store()
             .wait_in_flight(climate.wait_in_flight)
             .resolve_within(climate.resolve_within)
             .build()

@@ -29,11 +29,10 @@ async fn a_payment_is_settled_and_settling_again_tells_the_same() {
     assert_eq!(first.payer, world.payer.address().to_string());
     assert_eq!(first.network.as_str(), "eip155:84532");
     assert_eq!(first.amount.to_string(), "1000");
-    let again = first.found();
-    assert_eq!(settle(&facilitator, &payment).await, again, "from the journal");
+    assert_eq!(settle(&facilitator, &payment).await, first, "from the journal");
     assert_eq!(
         settle(&world.facilitator(), &payment).await,
-        again,
+        first,
         "from the chain, by one who does not know"
     );
     assert_eq!((world.received(), transfers(&world), world.gas_account_nonce()), (1000, 1, 1));
@@ -116,7 +115,7 @@ async fn somebody_else_submitting_first_still_pays_us() {
     let front_runner = EvmFacilitator::new(world.chain.url(), gas_key(6)).unwrap();
     let known_before = world.payment(1000);
     let theirs = settle(&front_runner, &known_before).await;
-    assert_eq!(settle(&facilitator, &known_before).await, theirs.found());
+    assert_eq!(settle(&facilitator, &known_before).await, theirs);
     assert_eq!(world.gas_account_nonce(), 0, "nothing had to be sent");
 
     // Both wait for the same block; the one that pays more is first in it, the other reverts.

@@ -173,8 +173,9 @@ impl Reconciler {
         let (_, witness) = of(Some(network))
             .or_else(|| of(None))
             .ok_or_else(|| format!("no node for {network} was named"))?;
-        match witness.evidence(&Transfer::from(order)).await {
-            Ok(Evidence::Settled(settlement)) => match implausible(&settlement, order) {
+        let transfer = Transfer::from(order);
+        match witness.evidence(&transfer).await {
+            Ok(Evidence::Settled(settlement)) => match transfer.contradiction(&settlement) {
                 None => Ok(Evidence::Settled(settlement)),
                 Some(what) => Err(format!("the node shows a transfer with another {what}")),
             },
@@ -253,22 +254,6 @@ fn compared(order: &Order, evidence: Evidence) -> (Option<Settlement>, Finding) 
         }
         (Some(_), _) => (None, Finding::Gone),
         (None, _) => (None, Finding::Agrees),
-    }
-}
-
-/// What in a transfer is not what this order could have led to.
-fn implausible(settlement: &Settlement, order: &Order) -> Option<&'static str> {
-    let option = &order.terms.option;
-    if settlement.transaction.is_empty() {
-        Some("transaction")
-    } else if settlement.network != option.network {
-        Some("network")
-    } else if settlement.amount != option.amount {
-        Some("amount")
-    } else if !settlement.payer.eq_ignore_ascii_case(&order.payer) {
-        Some("payer")
-    } else {
-        None
     }
 }
 

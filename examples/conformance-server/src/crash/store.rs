@@ -3,11 +3,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::sleep;
 use x402_core::{
     facilitator::BoxFuture,
-    order::{
-        Cursor, Deferred, Event, Filter, KeptPayment, Lease, OpenRequest, Opened, Order, OrderStore, Page,
-        StoreError, StoredResponse, Transition, Worker,
-    },
-    scheme::PaymentKey,
+    order::{Event, Lease, OpenRequest, Opened, Order, OrderStore, StoreError},
     time::UnixSeconds,
 };
 
@@ -53,78 +49,9 @@ impl OrderStore for CrashingStore {
         })
     }
 
-    fn renew<'a>(
-        &'a self,
-        lease: &'a Lease,
-        by: Duration,
-        now: UnixSeconds,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.inner.renew(lease, by, now)
-    }
-
-    fn find<'a>(
-        &'a self,
-        key: &'a PaymentKey,
-        now: UnixSeconds,
-    ) -> BoxFuture<'a, Result<Option<Order>, StoreError>> {
-        self.inner.find(key, now)
-    }
-
-    fn response<'a>(
-        &'a self,
-        key: &'a PaymentKey,
-    ) -> BoxFuture<'a, Result<Option<Arc<StoredResponse>>, StoreError>> {
-        self.inner.response(key)
-    }
-
-    fn payment<'a>(
-        &'a self,
-        key: &'a PaymentKey,
-    ) -> BoxFuture<'a, Result<Option<Arc<KeptPayment>>, StoreError>> {
-        self.inner.payment(key)
-    }
-
-    fn due<'a>(
-        &'a self,
-        worker: &'a Worker,
-        limit: usize,
-        now: UnixSeconds,
-    ) -> BoxFuture<'a, Result<Vec<(Lease, Order)>, StoreError>> {
-        self.inner.due(worker, limit, now)
-    }
-
-    fn deferred<'a>(&'a self, payer: &'a str) -> BoxFuture<'a, Result<Deferred, StoreError>> {
-        self.inner.deferred(payer)
-    }
-
-    fn page<'a>(
-        &'a self,
-        filter: &'a Filter,
-        after: Option<Cursor>,
-        limit: usize,
-        now: UnixSeconds,
-    ) -> BoxFuture<'a, Result<Page, StoreError>> {
-        self.inner.page(filter, after, limit, now)
-    }
-
-    fn history<'a>(&'a self, key: &'a PaymentKey) -> BoxFuture<'a, Result<Vec<Transition>, StoreError>> {
-        self.inner.history(key)
-    }
-
-    fn tidy(&self, now: UnixSeconds) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.inner.tidy(now)
-    }
-
-    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.inner.ping()
-    }
-
-    fn is_shared(&self) -> bool {
-        self.inner.is_shared()
-    }
-
-    fn may_forget(&self) -> bool {
-        self.inner.may_forget()
+    x402_core::forward_order_store! {
+        self => self.inner;
+        renew find response payment due deferred page history tidy ping is_shared may_forget
     }
 }
 

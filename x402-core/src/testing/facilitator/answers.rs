@@ -11,8 +11,6 @@ pub enum VerifyAnswer {
     /// The truth.
     #[default]
     Honest,
-    /// The truth of a moment ago: an authorization that was used just now is not known to be.
-    Lagging,
     /// No.
     Reject(RejectReason),
     /// Nothing: it is down.

@@ -18,7 +18,7 @@ async fn money_moves_once_for_one_payment() {
     let (facilitator, payment) = (FakeFacilitator::new(), payment());
     assert!(facilitator.verify(&payment).await.is_ok());
     let first = facilitator.settle(&payment).await.unwrap();
-    assert_eq!(facilitator.settle(&payment).await.unwrap(), first.clone().found());
+    assert_eq!(facilitator.settle(&payment).await.unwrap(), first);
     assert_eq!(facilitator.transfers(), [first]);
     let spent = facilitator.verify(&payment).await;
     assert!(matches!(spent, Err(VerifyError::Rejected(RejectReason::NonceAlreadyUsed))));
@@ -44,7 +44,7 @@ async fn what_was_signed_wrong_ended_or_spent_is_refused() {
     let (facilitator, payment) = (FakeFacilitator::new().with_clock(clock.clone()), payment());
     let mut forged = payment.clone();
     forged.authorization.amount = AtomicAmount::from(1_u64);
-    let crate::scheme::SignedMessage::Eip3009(message) = &mut forged.authorization.message;
+    let crate::scheme::SignedMessage::Eip3009(message) = &mut forged.authorization.message else { panic!() };
     message.signature[0] ^= 1;
     assert!(matches!(facilitator.settle(&forged).await, Err(SettleError::Rejected { .. })));
     assert!(FakeFacilitator::new().with_any_signature().settle(&forged).await.is_ok());
