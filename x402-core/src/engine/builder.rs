@@ -72,7 +72,8 @@ impl EngineBuilder {
         self
     }
 
-    /// Who tells what became of a settlement whose answer was lost, in place of what the facilitator brings.
+    /// Who tells what became of a settlement whose answer was lost, in place of what the facilitator brings. A settlement that
+    /// the facilitator reports, and does not [prove](Facilitator::proves_settlement), is believed once the witness has seen it.
     pub fn witness(mut self, witness: impl Witness + 'static) -> Self {
         self.witness = Some(Arc::new(witness));
         self

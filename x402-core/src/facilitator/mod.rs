@@ -32,7 +32,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Verifies and settles payments, through a remote service or our own node.
 ///
-/// Its answers never replace the engine's own comparison of terms. Every call ends in bounded time: the engine does not
+/// Its answers never replace the engine's own comparison of terms, and where the engine has a [`Witness`] the chain's
+/// evidence replaces a report of a settlement. Every call ends in bounded time: the engine does not
 /// cut one off, and holds the payment's order for as long as it takes.
 pub trait Facilitator: Send + Sync {
     /// Asks whether the payment could be settled now.
@@ -71,6 +72,12 @@ pub trait Facilitator: Send + Sync {
     /// The stateless half, where this facilitator has one stronger than reading the structure.
     fn scheme(&self) -> Option<Arc<dyn Scheme>> {
         None
+    }
+
+    /// Whether a settlement it reports was read from the chain itself, as a witness would. Default: no. Then the engine
+    /// asks its witness, where it has one, before it believes a report.
+    fn proves_settlement(&self) -> bool {
+        false
     }
 
     /// The witness, where this facilitator has a chain of its own.

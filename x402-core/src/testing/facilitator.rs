@@ -73,7 +73,8 @@ impl FakeFacilitator {
         self
     }
 
-    /// Is its own [`Witness`].
+    /// Is its own [`Witness`], so that its settlements need none. Left without one it stands for a remote service, whose
+    /// settlements the engine's witness looks for.
     #[must_use]
     pub fn with_witness(self) -> Self {
         self.state().witness = true;
@@ -216,6 +217,12 @@ impl Facilitator for FakeFacilitator {
                     let transaction = moved.map(|settlement| settlement.transaction);
                     return Err(SettleError::Unresolved { transaction, source: "answer was lost".into() });
                 }
+                SettleAnswer::Lie { moved, told } => {
+                    let moved = moved.then(|| self.state().settle(payment)).and_then(Result::ok);
+                    let mut settlement = moved.unwrap_or_else(|| receipt(payment));
+                    told(&mut settlement);
+                    return Ok(settlement);
+                }
                 SettleAnswer::Unavailable => return Err(SettleError::Unavailable(DOWN.into())),
                 SettleAnswer::Hang => self.hang().await,
             }
@@ -236,6 +243,10 @@ impl Facilitator for FakeFacilitator {
 
     fn scheme(&self) -> Option<Arc<dyn Scheme>> {
         self.state().local_proof.then(|| Arc::new(FakeSignatures) as _)
+    }
+
+    fn proves_settlement(&self) -> bool {
+        self.state().witness
     }
 
     fn witness(&self) -> Option<Arc<dyn Witness>> {
@@ -287,13 +298,7 @@ impl State {
             return Ok(settlement.clone());
         }
         self.verify(payment)?;
-        let settlement = Settlement::new(
-            // As long as a transaction's hash, and as unique.
-            format!("0x{}", authorization.key),
-            payment.option.network.clone(),
-            authorization.payer.clone(),
-            authorization.amount,
-        );
+        let settlement = receipt(payment);
         self.settled.insert(authorization.key, settlement.clone());
         self.transfers.push(settlement.clone());
         Ok(settlement)
@@ -316,6 +321,18 @@ impl State {
             _ => Ok(()),
         }
     }
+}
+
+/// The receipt of a payment that is settled honestly.
+fn receipt(payment: &Payment) -> Settlement {
+    let authorization = &payment.authorization;
+    Settlement::new(
+        // As long as a transaction's hash, and as unique.
+        format!("0x{}", authorization.key),
+        payment.option.network.clone(),
+        authorization.payer.clone(),
+        authorization.amount,
+    )
 }
 
 /// Counts a call as hanging for as long as it does, dropped ones too.

@@ -14,6 +14,7 @@ mod forgetting;
 mod headers;
 mod identifiers;
 mod leases;
+mod lies;
 mod ports;
 mod retries;
 mod settlement;

@@ -155,6 +155,10 @@ impl Facilitator for Fused {
         self.inner.scheme()
     }
 
+    fn proves_settlement(&self) -> bool {
+        self.inner.proves_settlement()
+    }
+
     fn witness(&self) -> Option<Arc<dyn Witness>> {
         Some(Arc::new(self.clone()))
     }

@@ -196,6 +196,10 @@ impl Facilitator for EvmFacilitator {
         Some(Arc::new(self.0.scheme.clone()))
     }
 
+    fn proves_settlement(&self) -> bool {
+        true
+    }
+
     fn witness(&self) -> Option<Arc<dyn Witness>> {
         Some(Arc::new(self.0.witness()))
     }

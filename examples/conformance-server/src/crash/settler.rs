@@ -42,6 +42,10 @@ impl<F: Facilitator> Facilitator for CrashingSettler<F> {
         self.inner.scheme()
     }
 
+    fn proves_settlement(&self) -> bool {
+        self.inner.proves_settlement()
+    }
+
     fn witness(&self) -> Option<Arc<dyn Witness>> {
         self.inner.witness()
     }
