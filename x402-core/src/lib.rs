@@ -94,8 +94,8 @@ pub mod wire;
 
 pub use self::{
     engine::{
-        Admission, Attempt, DeliveryGuard, Engine, EngineBuilder, NotReady, Outcome, PaidContext, Release,
-        Ticket, Triage,
+        Admission, Attempt, ChallengeFacts, DeliveryGuard, Engine, EngineBuilder, HookResult, Hooks,
+        NotReady, Outcome, PaidContext, PaymentFacts, Release, Ticket, Triage, Veto,
     },
     reply::Reply,
     timing::{DeferredLimits, SettleTiming},

@@ -2,12 +2,18 @@
 
 use std::sync::{Arc, Weak};
 
-use super::{Attempt, Engine, Ticket, claim::Claim, origin::Origin, replies};
+use super::{
+    Attempt, Engine, PaymentFacts, Ticket,
+    asking::{Question, Stopped},
+    claim::Claim,
+    origin::Origin,
+    replies,
+};
 use crate::{
     Reply,
     error::{Conflict, Malformed, RejectReason, Unavailable},
     facilitator::{Payment, VerifyError},
-    order::{Order, PaymentState, Verifier},
+    order::{Order, OrderId, PaymentState, Verifier},
     price::{PriceOption, RulePrice},
     quote::QuoteCheck,
     scheme::{Authorization, Proof},
@@ -35,6 +41,12 @@ pub(super) enum Standing {
     Verified,
     /// It may only go on with an order that exists and must be finished; a new one is refused for this reason.
     OnlyToFinish(RejectReason),
+}
+
+/// Why a payment does not go on from its verification.
+pub(super) enum Unverified {
+    Refused(VerifyError),
+    Stopped(Stopped),
 }
 
 impl Engine {
@@ -82,7 +94,7 @@ impl Engine {
         let payment = Self::payment(&attempt, *presented, option, authorization);
         let (mut settle_first, mut verifier) = (false, Verifier::Facilitator);
         if let Standing::Good = standing {
-            match self.prove(&payment).await? {
+            match self.prove(&attempt, &payment).await? {
                 Ok((proven, proof)) => {
                     (standing, settle_first) = (proven, proof == Proof::Contract);
                     if proof == Proof::Signed {
@@ -157,8 +169,12 @@ impl Engine {
     }
 
     /// Proves the signature: locally, by bytes that were proved before, or by asking the facilitator before anything is
-    /// stored. The outer error is the store's.
-    async fn prove(&self, payment: &Payment) -> Result<Result<(Standing, Proof), VerifyError>, Box<Reply>> {
+    /// stored. The outer error is the store's, or a hook's.
+    async fn prove(
+        &self,
+        attempt: &Attempt,
+        payment: &Payment,
+    ) -> Result<Result<(Standing, Proof), VerifyError>, Box<Reply>> {
         let Some(scheme) = self.scheme(&payment.option.scheme) else {
             return Ok(Err(VerifyError::Rejected(RejectReason::UnsupportedScheme)));
         };
@@ -174,7 +190,12 @@ impl Engine {
         if let Err(reason) = self.shared.settings.window.check(&payment.authorization, now) {
             return Ok(Err(VerifyError::Rejected(reason)));
         }
-        match self.verify(payment).await {
+        let verified = match self.verify(attempt, payment, None).await {
+            Err(Unverified::Stopped(stopped)) => return Err(Box::new(stopped.reply)),
+            Err(Unverified::Refused(error)) => Err(error),
+            Ok(()) => Ok(()),
+        };
+        match verified {
             // It may be refused because another presentation of it was charged meanwhile.
             Err(VerifyError::Rejected(_)) if self.known(&payment.authorization).await?.is_some() => {
                 Ok(Ok((Standing::Good, proof)))
@@ -183,12 +204,20 @@ impl Engine {
         }
     }
 
-    /// Asks the facilitator, and measures it.
-    pub(super) async fn verify(&self, payment: &Payment) -> Result<(), VerifyError> {
+    /// Asks the facilitator, and measures it; hooks have a say before and after.
+    pub(super) async fn verify(
+        &self,
+        attempt: &Attempt,
+        payment: &Payment,
+        order: Option<OrderId>,
+    ) -> Result<(), Unverified> {
+        let facts = || PaymentFacts::presented(attempt, payment, order);
+        self.ask(Question::BeforeVerify, facts).await.map_err(Unverified::Stopped)?;
         let begun = std::time::Instant::now();
         let verified = self.shared.facilitator.verify(payment).await;
         metrics::histogram!(telemetry::VERIFY_SECONDS).record(begun.elapsed());
-        verified
+        verified.map_err(Unverified::Refused)?;
+        self.ask(Question::AfterVerify, facts).await.map_err(Unverified::Stopped)
     }
 
     /// The order of an authorization, if these very bytes were verified before.

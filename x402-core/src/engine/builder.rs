@@ -2,7 +2,9 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{Engine, Shared, deferral::Deferrals, line::Lines, pulse::Pulse, work::Work};
+use super::{
+    Engine, Hooks, Shared, asking::HookList, deferral::Deferrals, line::Lines, pulse::Pulse, work::Work,
+};
 use crate::{
     DeferredLimits, SettleTiming,
     error::ConfigError,
@@ -26,6 +28,7 @@ pub struct EngineBuilder {
     quote_key: Option<QuoteKey>,
     previous_keys: Vec<QuoteKey>,
     clock: Arc<dyn Clock>,
+    hooks: HookList,
     settings: Settings,
 }
 
@@ -43,6 +46,7 @@ pub(super) struct Settings {
     pub(super) resolve_within: Duration,
     pub(super) settlement_window: Duration,
     pub(super) response_limit: usize,
+    pub(super) hook_deadline: Duration,
 }
 
 impl EngineBuilder {
@@ -56,6 +60,7 @@ impl EngineBuilder {
             quote_key: None,
             previous_keys: Vec::new(),
             clock: Arc::new(SystemClock),
+            hooks: HookList::default(),
             settings: Settings::default(),
         }
     }
@@ -153,6 +158,18 @@ impl EngineBuilder {
         self
     }
 
+    /// What the application has to say about payments. Called several times, all are asked, in this order.
+    pub fn hooks(mut self, hooks: impl Hooks + 'static) -> Self {
+        self.hooks.push(hooks);
+        self
+    }
+
+    /// How long one [hook](Self::hooks) may take. One that takes longer lets nothing pass. Default 5 s.
+    pub fn hook_deadline(mut self, length: Duration) -> Self {
+        self.settings.hook_deadline = length;
+        self
+    }
+
     /// The clock, for tests.
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
         self.clock = Arc::new(clock);
@@ -217,6 +234,7 @@ impl EngineBuilder {
             work: Work::new(),
             pulse: Pulse::default(),
             deferrals: Deferrals::new(self.settings.deferred),
+            hooks: self.hooks,
             settings: self.settings,
         };
         tracing::info!(
@@ -248,6 +266,7 @@ impl Settings {
             }
         };
         whole_seconds("longest_authorization", self.window.most, 30, 24 * 60 * 60)?;
+        whole_seconds("hook_deadline", self.hook_deadline, 1, 60)?;
         whole_seconds("wait_in_flight", self.wait_in_flight, 0, 60 * 60)?;
         whole_seconds("resolve_within", self.resolve_within, 0, 60 * 60)
     }
@@ -320,6 +339,7 @@ impl Default for Settings {
             resolve_within: RESOLVE_WITHIN,
             settlement_window: Duration::from_secs(600),
             response_limit: 1024 * 1024,
+            hook_deadline: Duration::from_secs(5),
         }
     }
 }

@@ -9,6 +9,7 @@ use tokio::{
 };
 
 use super::{
+    PaymentFacts,
     renewal::Renewal,
     work::{Work, Working},
 };
@@ -34,6 +35,8 @@ pub(super) struct Hold {
     runtime: Handle,
     if_dropped: IfDropped,
     part: Part,
+    /// What hooks are told of the payment, where its payer presents it and there are hooks.
+    facts: Option<Arc<PaymentFacts>>,
 }
 
 /// What a dropped holder reports.
@@ -80,12 +83,22 @@ impl Hold {
             runtime: Handle::current(),
             if_dropped: IfDropped::GiveUp,
             part: Part::Whole,
+            facts: None,
         }
     }
 
     /// Counts this hold, and the report of its end, as work of this process.
     pub(super) fn counted(&mut self, work: &Work) {
         self.working = Some(work.begin());
+    }
+
+    /// Keeps what hooks are told of the payment behind this order.
+    pub(super) fn presented_as(&mut self, facts: Arc<PaymentFacts>) {
+        self.facts = Some(facts);
+    }
+
+    pub(super) const fn facts(&self) -> Option<&Arc<PaymentFacts>> {
+        self.facts.as_ref()
     }
 
     /// Parts the money from the response. The lease is renewed until both halves are done, whichever is first.
@@ -101,6 +114,7 @@ impl Hold {
             runtime: self.runtime.clone(),
             if_dropped: IfDropped::Undelivered,
             part: Part::Response(over),
+            facts: None,
         };
         self.part = Part::Money(wait);
         self.if_dropped = IfDropped::Release;

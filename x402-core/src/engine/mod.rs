@@ -1,6 +1,7 @@
 //! The engine: every decision of the paywall, free of any framework. The crate page tells how it is used.
 
 mod admit;
+mod asking;
 mod builder;
 mod challenge;
 mod claim;
@@ -8,6 +9,7 @@ mod context;
 mod deferral;
 mod delivery;
 mod hold;
+mod hooks;
 mod line;
 mod origin;
 mod outcome;
@@ -33,12 +35,13 @@ pub use self::{
     builder::EngineBuilder,
     context::PaidContext,
     delivery::DeliveryGuard,
+    hooks::{ChallengeFacts, HookResult, Hooks, PaymentFacts, Veto},
     outcome::{Outcome, Release},
     ready::NotReady,
     ticket::Ticket,
     triage::{Attempt, Triage},
 };
-use self::{builder::Settings, deferral::Deferrals, line::Lines, pulse::Pulse, work::Work};
+use self::{asking::HookList, builder::Settings, deferral::Deferrals, line::Lines, pulse::Pulse, work::Work};
 use crate::{
     error::ConfigError,
     facilitator::{Facilitator, Witness},
@@ -136,4 +139,5 @@ struct Shared {
     /// When the worker last looked for work.
     pulse: Pulse,
     deferrals: Arc<Deferrals>,
+    hooks: HookList,
 }

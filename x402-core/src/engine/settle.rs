@@ -232,6 +232,7 @@ impl Engine {
         match hold.advance(settled).await {
             Ok(order) => {
                 tracing::info!(%transaction, "payment settled");
+                self.tell_settled(&order, hold, &settlement);
                 Ok(Some(order))
             }
             Err(StoreError::TransferTaken) => {
@@ -262,6 +263,7 @@ impl Engine {
             Ok(order) => order,
             Err(error) => return Unsettled::Unknown(store_failed_as(&error)),
         };
+        self.tell_failed(&order, hold, reason.code());
         if order.state.deferred {
             let flag = Attention::DeliveredUnsettled.as_str();
             metrics::counter!(telemetry::ATTENTION, "attention" => flag).increment(1);

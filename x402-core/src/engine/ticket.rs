@@ -100,6 +100,12 @@ impl Ticket {
             }
             return Ok(released(&claim, &order, DeliveryGuard::nothing_owed()));
         }
+        if !order.is_settled()
+            && let Err(stopped) = engine.may_settle(&claim, &order, &mut hold).await
+        {
+            ended("stopped");
+            return Err(stopped);
+        }
         let response = kept_response(&engine, &claim, outcome).map(Arc::new);
         if order.is_settled() {
             match response {

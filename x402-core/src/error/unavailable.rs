@@ -19,6 +19,8 @@ pub enum Unavailable {
     SettlementUnresolved,
     /// This process is about to stop; another one may take the request.
     Draining,
+    /// A hook of the application failed, so that nobody knows whether it would have let the payment pass.
+    Hook,
     /// The configuration does not fit the chain; the operator was told.
     Misconfigured,
 }
@@ -33,6 +35,7 @@ impl Unavailable {
             Self::Price => "price_unavailable",
             Self::SettlementUnresolved => "settlement_unresolved",
             Self::Draining => "shutting_down",
+            Self::Hook => "hook_unavailable",
             Self::Misconfigured => "merchant_unavailable",
         }
     }
@@ -41,7 +44,7 @@ impl Unavailable {
     #[must_use]
     pub const fn retry_after(self) -> u64 {
         match self {
-            Self::SettlementUnresolved | Self::Facilitator => 5,
+            Self::SettlementUnresolved | Self::Facilitator | Self::Hook => 5,
             Self::Store | Self::StoreFull | Self::Price | Self::Draining => 2,
             Self::Misconfigured => 60,
         }

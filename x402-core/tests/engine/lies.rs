@@ -17,6 +17,8 @@ use crate::{
     support::{Answer, NOW, Request, World, prices},
 };
 
+type Lie = fn(&mut Settlement);
+
 const TIMINGS: [SettleTiming; 2] = [SettleTiming::AfterHandler, SettleTiming::BeforeHandler];
 
 /// A remote facilitator, and a witness of our own that sees the same chain.
@@ -69,7 +71,7 @@ async fn a_settlement_that_the_chain_rules_out_failed() {
 
 #[tokio::test]
 async fn a_receipt_of_another_payment_is_worth_nothing() {
-    let lies: [(&str, fn(&mut Settlement)); 4] = [
+    let lies: [(&str, Lie); 4] = [
         ("payer", |told| told.payer = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8".into()),
         ("network", |told| told.network = NetworkId::new("eip155:8453").unwrap()),
         ("amount", |told| told.amount = AtomicAmount::from(1_u64)),
@@ -98,8 +100,7 @@ async fn without_a_witness_a_receipt_of_another_payment_is_worth_nothing_either(
     let facilitator = FakeFacilitator::new().with_local_proof();
     let world = World::over(prices(), facilitator, clock, |builder| builder);
     let request = Request::get("/weather/oslo");
-    let lies: [fn(&mut Settlement); 2] =
-        [|told| told.payer.clear(), |told| told.amount = AtomicAmount::from(999_u64)];
+    let lies: [Lie; 2] = [|told| told.payer.clear(), |told| told.amount = AtomicAmount::from(999_u64)];
     for told in lies {
         let paid = request.paid(&world.pay(&request).await);
         world.facilitator.next_settle(SettleAnswer::Lie { moved: false, told });

@@ -12,6 +12,7 @@ mod dynamic;
 mod faults;
 mod forgetting;
 mod headers;
+mod hooks;
 mod identifiers;
 mod leases;
 mod lies;
