@@ -95,7 +95,7 @@ pub mod wire;
 pub use self::{
     engine::{
         Admission, Attempt, ChallengeFacts, DeliveryGuard, Engine, EngineBuilder, HookResult, Hooks,
-        NotReady, Outcome, PaidContext, PaymentFacts, Release, Ticket, Triage, Veto,
+        NotReady, Outcome, PaidContext, PaymentFacts, Release, ResponseHeader, Ticket, Triage, Veto,
     },
     reply::Reply,
     timing::{DeferredLimits, SettleTiming},

@@ -3,7 +3,8 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
-    Engine, Hooks, Shared, asking::HookList, deferral::Deferrals, line::Lines, pulse::Pulse, work::Work,
+    Engine, Hooks, ResponseHeader, Shared, asking::HookList, deferral::Deferrals, line::Lines, pulse::Pulse,
+    success::Success, work::Work,
 };
 use crate::{
     DeferredLimits, SettleTiming,
@@ -29,6 +30,7 @@ pub struct EngineBuilder {
     previous_keys: Vec<QuoteKey>,
     clock: Arc<dyn Clock>,
     hooks: HookList,
+    success: Success,
     settings: Settings,
 }
 
@@ -61,6 +63,7 @@ impl EngineBuilder {
             previous_keys: Vec::new(),
             clock: Arc::new(SystemClock),
             hooks: HookList::default(),
+            success: Success::default(),
             settings: Settings::default(),
         }
     }
@@ -170,6 +173,30 @@ impl EngineBuilder {
         self
     }
 
+    /// Which responses count as a success, by status and headers (names in lower case): these are paid for, all others
+    /// leave for nothing. Default: status below 400.
+    ///
+    /// ```
+    /// # use x402_core::EngineBuilder;
+    /// # fn configure(builder: EngineBuilder) -> EngineBuilder {
+    /// // "Not found" is an answer, and costs as much; what says that it is a sample is free.
+    /// builder.success(|status, headers| {
+    ///     (status < 400 || status == 404) && !headers.iter().any(|(name, _)| name == "x-sample")
+    /// })
+    /// # }
+    /// ```
+    ///
+    /// What is no response never counts: a handler that panicked, a body that broke while it was collected. A response with a
+    /// status of 400 or above that counts is not kept for a retry. A predicate that panics lets no response leave: 503, and
+    /// nobody is charged for that run.
+    pub fn success(
+        mut self,
+        predicate: impl Fn(u16, &[ResponseHeader]) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.success = Success::new(predicate);
+        self
+    }
+
     /// The clock, for tests.
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
         self.clock = Arc::new(clock);
@@ -235,6 +262,7 @@ impl EngineBuilder {
             pulse: Pulse::default(),
             deferrals: Deferrals::new(self.settings.deferred),
             hooks: self.hooks,
+            success: self.success,
             settings: self.settings,
         };
         tracing::info!(

@@ -22,6 +22,7 @@ mod replies;
 mod settle;
 #[cfg(all(feature = "http-facilitator", feature = "memory"))]
 mod short;
+mod success;
 mod ticket;
 mod triage;
 mod work;
@@ -36,12 +37,15 @@ pub use self::{
     context::PaidContext,
     delivery::DeliveryGuard,
     hooks::{ChallengeFacts, HookResult, Hooks, PaymentFacts, Veto},
-    outcome::{Outcome, Release},
+    outcome::{Outcome, Release, ResponseHeader},
     ready::NotReady,
     ticket::Ticket,
     triage::{Attempt, Triage},
 };
-use self::{asking::HookList, builder::Settings, deferral::Deferrals, line::Lines, pulse::Pulse, work::Work};
+use self::{
+    asking::HookList, builder::Settings, deferral::Deferrals, line::Lines, pulse::Pulse, success::Success,
+    work::Work,
+};
 use crate::{
     error::ConfigError,
     facilitator::{Facilitator, Witness},
@@ -140,4 +144,6 @@ struct Shared {
     pulse: Pulse,
     deferrals: Arc<Deferrals>,
     hooks: HookList,
+    /// Which responses are paid for.
+    success: Success,
 }

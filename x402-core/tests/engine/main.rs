@@ -19,5 +19,6 @@ mod lies;
 mod ports;
 mod retries;
 mod settlement;
+mod success;
 mod support;
 mod worker;
