@@ -3,7 +3,13 @@
 use std::sync::Arc;
 
 use super::{BoxFuture, Payment, Settlement, VerifyError};
-use crate::{error::RejectReason, order::Order, price::PriceOption, scheme::PaymentKey, time::UnixSeconds};
+use crate::{
+    error::RejectReason,
+    order::Order,
+    price::{AtomicAmount, PriceOption},
+    scheme::PaymentKey,
+    time::UnixSeconds,
+};
 
 /// Reads from a chain what became of an authorization. Sends nothing.
 pub trait Witness: Send + Sync {
@@ -20,8 +26,10 @@ pub trait Witness: Send + Sync {
 pub struct Transfer {
     /// The payment's identity.
     pub key: PaymentKey,
-    /// Network, token, amount and recipient.
+    /// Network, token and recipient, and the most that may move.
     pub option: PriceOption,
+    /// What was to move.
+    pub amount: AtomicAmount,
     /// Who pays, in the network's canonical text form.
     pub payer: Arc<str>,
     /// The authorization's nonce.
@@ -58,6 +66,7 @@ impl From<&Payment> for Transfer {
         Self {
             key: authorization.key,
             option: payment.option.clone(),
+            amount: payment.amount(),
             payer: authorization.payer.as_str().into(),
             nonce: authorization.nonce,
             valid_before: authorization.valid_before,
@@ -70,6 +79,7 @@ impl From<&Order> for Transfer {
         Self {
             key: order.key,
             option: order.terms.option.clone(),
+            amount: order.terms.option.amount,
             payer: Arc::clone(&order.payer),
             nonce: order.nonce,
             valid_before: order.valid_before,

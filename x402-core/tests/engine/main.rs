@@ -19,6 +19,7 @@ mod lies;
 mod ports;
 mod retries;
 mod settlement;
+mod start;
 mod success;
 mod support;
 mod worker;
