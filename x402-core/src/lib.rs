@@ -98,5 +98,5 @@ pub use self::{
         NotReady, Outcome, PaidContext, PaymentFacts, Release, ResponseHeader, Ticket, Triage, Veto,
     },
     reply::Reply,
-    timing::{DeferredLimits, SettleTiming},
+    timing::{DeferredLimits, ExposureLimits, SettleTiming},
 };

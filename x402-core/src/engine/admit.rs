@@ -6,6 +6,7 @@ use super::{
     Attempt, Engine, PaymentFacts, Ticket,
     asking::{Question, Stopped},
     claim::Claim,
+    exposure::{Exposed, Exposure},
     origin::Origin,
     replies,
 };
@@ -14,7 +15,7 @@ use crate::{
     error::{Conflict, Malformed, RejectReason, Unavailable},
     facilitator::{Payment, VerifyError},
     order::{Order, OrderId, PaymentState, Verifier},
-    price::{PriceOption, RulePrice},
+    price::{AtomicAmount, PriceOption, RulePrice},
     quote::QuoteCheck,
     scheme::{Authorization, Proof},
     telemetry,
@@ -38,7 +39,7 @@ pub(super) enum Standing {
     /// It may open a new order; the stateful checks are still to be made.
     Good,
     /// The same, and the facilitator has found it good already.
-    Verified,
+    Verified(Arc<Exposed>),
     /// It may only go on with an order that exists and must be finished; a new one is refused for this reason.
     OnlyToFinish(RejectReason),
 }
@@ -109,7 +110,7 @@ impl Engine {
                 Err(VerifyError::Rejected(reason)) => {
                     return Err(self.refuse(&attempt, &reason, Some(&payer)).await);
                 }
-                Err(VerifyError::Unavailable(error)) => {
+                Err(error @ (VerifyError::Overcommitted | VerifyError::Unavailable(_))) => {
                     tracing::error!(%error, "payment not verified");
                     return Err(Box::new(replies::unavailable(Unavailable::Facilitator)));
                 }
@@ -195,14 +196,14 @@ impl Engine {
         let verified = match self.verify(attempt, payment, None).await {
             Err(Unverified::Stopped(stopped)) => return Err(Box::new(stopped.reply)),
             Err(Unverified::Refused(error)) => Err(error),
-            Ok(()) => Ok(()),
+            Ok(exposed) => Ok(Arc::new(exposed)),
         };
         match verified {
             // It may be refused because another presentation of it was charged meanwhile.
             Err(VerifyError::Rejected(_)) if self.known(&payment.authorization).await?.is_some() => {
                 Ok(Ok((Standing::Good, proof)))
             }
-            verified => Ok(verified.map(|()| (Standing::Verified, proof))),
+            verified => Ok(verified.map(|exposed| (Standing::Verified(exposed), proof))),
         }
     }
 
@@ -212,14 +213,41 @@ impl Engine {
         attempt: &Attempt,
         payment: &Payment,
         order: Option<OrderId>,
-    ) -> Result<(), Unverified> {
+    ) -> Result<Exposed, Unverified> {
         let facts = || PaymentFacts::presented(attempt, payment, order);
         self.ask(Question::BeforeVerify, facts).await.map_err(Unverified::Stopped)?;
+        // Counted before the balance is read, so that of two at once one sees the other; not before its signature is
+        // proved, or strangers could use up a payer's places.
+        let counted = order.map(|_| self.expose(payment)).transpose()?;
+        self.ask_facilitator(payment, counted.as_ref().map_or(AtomicAmount::ZERO, Exposed::committed))
+            .await?;
+        self.ask(Question::AfterVerify, facts).await.map_err(Unverified::Stopped)?;
+        counted.map_or_else(|| self.expose(payment), Ok)
+    }
+
+    async fn ask_facilitator(&self, payment: &Payment, committed: AtomicAmount) -> Result<(), Unverified> {
+        let beside_others;
+        let payment = if committed.is_zero() {
+            payment
+        } else {
+            beside_others = Payment { committed, ..payment.clone() };
+            &beside_others
+        };
         let begun = std::time::Instant::now();
         let verified = self.shared.facilitator.verify(payment).await;
         metrics::histogram!(telemetry::VERIFY_SECONDS).record(begun.elapsed());
-        verified.map_err(Unverified::Refused)?;
-        self.ask(Question::AfterVerify, facts).await.map_err(Unverified::Stopped)
+        verified.map_err(|error| match error {
+            VerifyError::Overcommitted => Unverified::Stopped(at_capacity(payment, "balance")),
+            error => Unverified::Refused(error),
+        })
+    }
+
+    fn expose(&self, payment: &Payment) -> Result<Exposed, Unverified> {
+        let shared = &self.shared;
+        let payer = &payment.authorization.payer;
+        let failed_lately = shared.deferrals.failed_lately(payer, shared.clock.now());
+        Exposure::take(&shared.exposure, payment, failed_lately)
+            .ok_or_else(|| Unverified::Stopped(at_capacity(payment, "count")))
     }
 
     /// The order of an authorization, if these very bytes were verified before.
@@ -235,6 +263,14 @@ impl Engine {
             Box::new(replies::unavailable(Unavailable::Store))
         })
     }
+}
+
+/// 503: its payer has enough under way.
+fn at_capacity(payment: &Payment, bound: &'static str) -> Stopped {
+    metrics::counter!(telemetry::OVER_EXPOSED, "bound" => bound).increment(1);
+    tracing::debug!(bound, payer = %payment.authorization.payer, "payer has too much under way");
+    let why = Unavailable::Capacity;
+    Stopped { code: why.code(), reply: replies::unavailable(why) }
 }
 
 /// An order that somebody is working on, or that money was or may have been moved for.

@@ -3,11 +3,11 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
-    Engine, Hooks, ResponseHeader, Shared, asking::HookList, deferral::Deferrals, line::Lines, pulse::Pulse,
-    success::Success, work::Work,
+    Engine, Hooks, ResponseHeader, Shared, asking::HookList, deferral::Deferrals, exposure::Exposure,
+    line::Lines, pulse::Pulse, success::Success, work::Work,
 };
 use crate::{
-    DeferredLimits, SettleTiming,
+    DeferredLimits, ExposureLimits, SettleTiming,
     error::ConfigError,
     facilitator::{Facilitator, RESOLVE_WITHIN, Witness, cannot_be_asked},
     order::{OrderStore, OrderTokens},
@@ -39,6 +39,7 @@ pub struct EngineBuilder {
 pub(super) struct Settings {
     pub(super) settle: SettleTiming,
     pub(super) deferred: DeferredLimits,
+    pub(super) exposure: ExposureLimits,
     pub(super) defer_over_forgetful_store: bool,
     pub(super) quote_lifetime: QuoteLifetime,
     pub(super) clock_skew: Duration,
@@ -116,6 +117,12 @@ impl EngineBuilder {
     /// [deferred](SettleTiming::Deferred). Default: 8 of one payer, 1 000 in total.
     pub fn deferred(mut self, limits: DeferredLimits) -> Self {
         self.settings.deferred = limits;
+        self
+    }
+
+    /// How many payments of one payer may be verified and not settled at once. Default: 64 in each token.
+    pub fn exposure(mut self, limits: ExposureLimits) -> Self {
+        self.settings.exposure = limits;
         self
     }
 
@@ -285,6 +292,7 @@ impl EngineBuilder {
             work: Work::new(),
             pulse: Pulse::default(),
             deferrals: Deferrals::new(self.settings.deferred),
+            exposure: Exposure::new(self.settings.exposure),
             hooks: self.hooks,
             success: self.success,
             settings: self.settings,
@@ -321,6 +329,9 @@ impl Settings {
                 Err(ConfigError::new(at, format!("is {length:?}, wanted {least} to {most} seconds")))
             }
         };
+        if self.exposure.per_payer == 0 {
+            return Err(ConfigError::new("exposure", "lets no payment pass; allow a payer one at least"));
+        }
         whole_seconds("longest_authorization", self.window.most, 30, 24 * 60 * 60)?;
         whole_seconds("hook_deadline", self.hook_deadline, 1, 60)?;
         whole_seconds("wait_in_flight", self.wait_in_flight, 0, 60 * 60)?;
@@ -386,6 +397,7 @@ impl Default for Settings {
         Self {
             settle: SettleTiming::default(),
             deferred: DeferredLimits::default(),
+            exposure: ExposureLimits::default(),
             defer_over_forgetful_store: false,
             quote_lifetime: QuoteLifetime::default(),
             clock_skew: SKEW,

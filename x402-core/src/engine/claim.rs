@@ -243,11 +243,14 @@ impl Engine {
     /// The stateful checks, unless they were made before the claim.
     async fn verify_held(&self, claim: &Claim, id: OrderId, hold: &mut Hold) -> Result<Order, Box<Reply>> {
         let verified = match &claim.standing {
-            Standing::Verified => Ok(()),
-            _ => self.verify(&claim.attempt, &claim.payment, Some(id)).await,
+            Standing::Verified(exposed) => Ok(Arc::clone(exposed)),
+            _ => self.verify(&claim.attempt, &claim.payment, Some(id)).await.map(Arc::new),
         };
         let (code, reply) = match verified {
-            Ok(()) => return hold.advance(Event::VerifyOk).await.map_err(|error| store_failed(&error)),
+            Ok(exposed) => {
+                hold.exposes(exposed);
+                return hold.advance(Event::VerifyOk).await.map_err(|error| store_failed(&error));
+            }
             Err(Unverified::Stopped(stopped)) => (stopped.code.to_owned(), stopped.reply),
             Err(Unverified::Refused(VerifyError::Rejected(RejectReason::NonceAlreadyUsed))) => {
                 // Used before we began: a store that can forget must not deliver for it again, so no challenge either.
@@ -259,7 +262,7 @@ impl Engine {
                 let reply = self.refuse(&claim.attempt, &reason, payer).await;
                 (reason.code().to_owned(), *reply)
             }
-            Err(Unverified::Refused(VerifyError::Unavailable(error))) => {
+            Err(Unverified::Refused(error)) => {
                 tracing::error!(%error, "payment not verified");
                 ("verifier_unavailable".to_owned(), replies::unavailable(Unavailable::Facilitator))
             }

@@ -10,6 +10,7 @@ use tokio::{
 
 use super::{
     PaymentFacts,
+    exposure::Exposed,
     renewal::Renewal,
     work::{Work, Working},
 };
@@ -37,6 +38,8 @@ pub(super) struct Hold {
     part: Part,
     /// What hooks are told of the payment, where its payer presents it and there are hooks.
     facts: Option<Arc<PaymentFacts>>,
+    /// What the payment is counted with until it is settled.
+    exposed: Option<Arc<Exposed>>,
 }
 
 /// What a dropped holder reports.
@@ -84,6 +87,7 @@ impl Hold {
             if_dropped: IfDropped::GiveUp,
             part: Part::Whole,
             facts: None,
+            exposed: None,
         }
     }
 
@@ -101,6 +105,11 @@ impl Hold {
         self.facts.as_ref()
     }
 
+    /// Counts the payment as verified and not settled for as long as this holds its order, or until it is settled.
+    pub(super) fn exposes(&mut self, exposed: Arc<Exposed>) {
+        self.exposed = Some(exposed);
+    }
+
     /// Parts the money from the response. The lease is renewed until both halves are done, whichever is first.
     pub(super) fn split(mut self) -> (Self, Self) {
         let (over, wait) = oneshot::channel();
@@ -115,6 +124,7 @@ impl Hold {
             if_dropped: IfDropped::Undelivered,
             part: Part::Response(over),
             facts: None,
+            exposed: None,
         };
         self.part = Part::Money(wait);
         self.if_dropped = IfDropped::Release;
@@ -128,6 +138,11 @@ impl Hold {
             // We stood still for longer than the lease. The order is ours again, unless somebody took it over.
             self.store.renew(&self.lease, self.length, self.clock.now()).await?;
             advanced = self.store.advance(&self.lease, &event, self.clock.now()).await;
+        }
+        if let (Ok(order), Some(exposed)) = (&advanced, &self.exposed)
+            && (order.is_settled() || order.leased_until.is_none())
+        {
+            exposed.end();
         }
         match (&advanced, &self.renewal) {
             (Ok(order), _) if order.leased_until.is_none() => self.stop(),

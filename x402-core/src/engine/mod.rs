@@ -8,6 +8,7 @@ mod claim;
 mod context;
 mod deferral;
 mod delivery;
+mod exposure;
 mod hold;
 mod hooks;
 mod line;
@@ -43,8 +44,8 @@ pub use self::{
     triage::{Attempt, Triage},
 };
 use self::{
-    asking::HookList, builder::Settings, deferral::Deferrals, line::Lines, pulse::Pulse, success::Success,
-    work::Work,
+    asking::HookList, builder::Settings, deferral::Deferrals, exposure::Exposure, line::Lines, pulse::Pulse,
+    success::Success, work::Work,
 };
 use crate::{
     error::ConfigError,
@@ -143,6 +144,8 @@ struct Shared {
     /// When the worker last looked for work.
     pulse: Pulse,
     deferrals: Arc<Deferrals>,
+    /// What is verified and not settled.
+    exposure: Arc<Exposure>,
     hooks: HookList,
     /// Which responses are paid for.
     success: Success,

@@ -213,8 +213,8 @@ impl Engine {
                 }
             },
             Ok(evidence) => Some(evidence),
-            Err(VerifyError::Rejected(reason)) => {
-                tracing::error!(%reason, "witness judged a payment instead of looking for it");
+            Err(error @ (VerifyError::Rejected(_) | VerifyError::Overcommitted)) => {
+                tracing::error!(%error, "witness judged a payment instead of looking for it");
                 None
             }
             Err(VerifyError::Unavailable(error)) => {
@@ -268,11 +268,11 @@ impl Engine {
             Err(error) => return Unsettled::Unknown(store_failed_as(&error)),
         };
         self.tell_failed(&order, hold, reason.code());
+        self.shared.deferrals.failed(&order.payer, self.shared.clock.now());
         if order.state.deferred {
             let flag = Attention::DeliveredUnsettled.as_str();
             metrics::counter!(telemetry::ATTENTION, "attention" => flag).increment(1);
             tracing::error!(order = %order.id, %reason, transaction, "response is out, and its settlement failed");
-            self.shared.deferrals.failed(&order.payer, self.shared.clock.now());
         } else {
             tracing::warn!(%reason, transaction, "settlement failed");
         }

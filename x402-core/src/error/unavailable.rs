@@ -19,6 +19,8 @@ pub enum Unavailable {
     SettlementUnresolved,
     /// This process is about to stop; another one may take the request.
     Draining,
+    /// The payer has as many payments under way as it may, or as its balance covers.
+    Capacity,
     /// A hook of the application failed, so that nobody knows whether it would have let the payment pass.
     Hook,
     /// The configuration does not fit the chain; the operator was told.
@@ -35,6 +37,7 @@ impl Unavailable {
             Self::Price => "price_unavailable",
             Self::SettlementUnresolved => "settlement_unresolved",
             Self::Draining => "shutting_down",
+            Self::Capacity => "at_capacity",
             Self::Hook => "hook_unavailable",
             Self::Misconfigured => "merchant_unavailable",
         }
@@ -45,7 +48,7 @@ impl Unavailable {
     pub const fn retry_after(self) -> u64 {
         match self {
             Self::SettlementUnresolved | Self::Facilitator | Self::Hook => 5,
-            Self::Store | Self::StoreFull | Self::Price | Self::Draining => 2,
+            Self::Store | Self::StoreFull | Self::Price | Self::Draining | Self::Capacity => 2,
             Self::Misconfigured => 60,
         }
     }

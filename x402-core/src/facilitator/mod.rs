@@ -48,7 +48,8 @@ pub trait Facilitator: Send + Sync {
     /// Asks whether the payment could be settled now.
     ///
     /// # Errors
-    /// [`VerifyError::Rejected`] when it could not; [`VerifyError::Unavailable`] when nobody could tell.
+    /// [`VerifyError::Rejected`] when it could not; [`VerifyError::Overcommitted`] when it could, and not together with what is
+    /// [under way](Payment::committed); [`VerifyError::Unavailable`] when nobody could tell.
     ///
     /// # Cancellation
     /// Dropping the future leaves nothing behind.

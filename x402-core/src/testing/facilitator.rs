@@ -18,6 +18,7 @@ use crate::{
     facilitator::{
         BoxFuture, Evidence, Facilitator, Payment, SettleError, Settlement, Transfer, VerifyError, Witness,
     },
+    price::AtomicAmount,
     scheme::{PaymentKey, Proof, Scheme},
     time::{Clock, UnixSeconds},
     wire::{
@@ -52,6 +53,7 @@ struct State {
     settled: HashMap<PaymentKey, Settlement>,
     spent: HashSet<PaymentKey>,
     clock: Option<Arc<dyn Clock>>,
+    funds: Option<AtomicAmount>,
     any_signature: bool,
     local_proof: bool,
     witness: bool,
@@ -88,6 +90,13 @@ impl FakeFacilitator {
     #[must_use]
     pub fn with_clock(self, clock: impl Clock + 'static) -> Self {
         self.state().clock = Some(Arc::new(clock));
+        self
+    }
+
+    /// Gives every payer so much of every token, and reads balances when it verifies. Without it, everybody is rich.
+    #[must_use]
+    pub fn with_funds(self, amount: AtomicAmount) -> Self {
+        self.state().funds = Some(amount);
         self
     }
 
@@ -203,7 +212,13 @@ impl Facilitator for FakeFacilitator {
                 VerifyAnswer::Unavailable => return Err(VerifyError::Unavailable(DOWN.into())),
                 VerifyAnswer::Hang => self.hang().await,
             }
-            self.state().verify(payment).map_err(VerifyError::Rejected)
+            let state = self.state();
+            state.verify(payment).map_err(VerifyError::Rejected)?;
+            let under_way = payment.amount().checked_add(payment.committed);
+            match state.balance(payment).is_none_or(|balance| under_way.is_some_and(|sum| sum <= balance)) {
+                true => Ok(()),
+                false => Err(VerifyError::Overcommitted),
+            }
         })
     }
 
@@ -302,7 +317,19 @@ impl State {
         if self.settled.contains_key(key) || self.spent.contains(key) {
             return Err(RejectReason::NonceAlreadyUsed);
         }
-        Ok(())
+        match self.balance(payment) {
+            Some(balance) if balance < payment.amount() => Err(RejectReason::InsufficientFunds),
+            _ => Ok(()),
+        }
+    }
+
+    fn balance(&self, payment: &Payment) -> Option<AtomicAmount> {
+        let payer = &payment.authorization.payer;
+        let spent = self.transfers.iter().filter(|transfer| transfer.payer == *payer);
+        let left = |funds: AtomicAmount| {
+            spent.map(|transfer| transfer.amount).try_fold(funds, AtomicAmount::checked_sub)
+        };
+        self.funds.map(|funds| left(funds).unwrap_or(AtomicAmount::ZERO))
     }
 
     fn settle(&mut self, payment: &Payment) -> Result<Settlement, RejectReason> {

@@ -9,6 +9,7 @@ mod crashes;
 mod deferred;
 mod draining;
 mod dynamic;
+mod exposure;
 mod faults;
 mod forgetting;
 mod headers;

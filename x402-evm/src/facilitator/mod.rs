@@ -11,7 +11,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use x402_core::{
     error::ConfigError,
     facilitator::{BoxFuture, Facilitator, Payment, SettleError, Settlement, VerifyError, Witness},
-    price::{NetworkId, PriceOption},
+    price::{AtomicAmount, NetworkId, PriceOption},
     scheme::Scheme,
     time::{Clock, SystemClock},
     wire::{
@@ -159,7 +159,13 @@ impl EvmFacilitator {
 
 impl Facilitator for EvmFacilitator {
     fn verify<'a>(&'a self, payment: &'a Payment) -> BoxFuture<'a, Result<(), VerifyError>> {
-        Box::pin(async move { Ok(self.0.verify(payment).await?) })
+        Box::pin(async move {
+            let balance = AtomicAmount::new(self.0.verify(payment).await?);
+            match payment.amount().checked_add(payment.committed) {
+                Some(under_way) if under_way <= balance => Ok(()),
+                _ => Err(VerifyError::Overcommitted),
+            }
+        })
     }
 
     fn settle<'a>(&'a self, payment: &'a Payment) -> BoxFuture<'a, Result<Settlement, SettleError>> {

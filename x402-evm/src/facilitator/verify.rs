@@ -1,5 +1,6 @@
 //! Whether a payment could be settled now.
 
+use alloy_primitives::U256;
 use x402_core::{error::RejectReason, facilitator::Payment};
 
 use super::{Inner, prepare::VERIFY_MARGIN};
@@ -7,7 +8,8 @@ use crate::{error::Refusal, revert};
 
 impl Inner {
     /// All reads of one payment go out together: one round trip once the token is known.
-    pub(super) async fn verify(&self, payment: &Payment) -> Result<(), Refusal> {
+    /// Returns what the payer holds.
+    pub(super) async fn verify(&self, payment: &Payment) -> Result<U256, Refusal> {
         let prepared = self.prepare(payment)?;
         let now = self.options.clock.now();
         prepared.in_time(now, VERIFY_MARGIN)?;
@@ -34,9 +36,11 @@ impl Inner {
         if used {
             return Err(RejectReason::NonceAlreadyUsed.into());
         }
-        if balance? < message.value {
+        let balance = balance?;
+        if balance < message.value {
             return Err(RejectReason::InsufficientFunds.into());
         }
-        simulated.map(drop).map_err(|error| revert::refusal(error, message, now))
+        simulated.map_err(|error| revert::refusal(error, message, now))?;
+        Ok(balance)
     }
 }
