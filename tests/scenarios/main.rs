@@ -37,3 +37,4 @@ mod settlements;
 mod streaming;
 mod unpaid;
 mod upgrades;
+mod vetoes;
