@@ -64,7 +64,10 @@ where
             return Err(Answered::new(response).into());
         }
     };
-    let Handled { request, mut head, body, outcome } = handled;
+    let Handled { request, mut head, body, mut outcome } = handled;
+    if outcome.body.is_none() && ticket.reads_headers() {
+        outcome.headers = owned(head.headers());
+    }
     let response = match ticket.finish(outcome).await {
         Ok(mut release) => {
             apply(&mut release, head.headers_mut());

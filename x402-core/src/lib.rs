@@ -98,9 +98,9 @@ pub mod wire;
 pub use self::{
     charge::Charge,
     engine::{
-        Admission, Attempt, DeliveryGuard, Engine, EngineBuilder, NotReady, Outcome, PaidContext, Release,
-        Ticket, Triage,
+        Admission, Attempt, ChallengeFacts, DeliveryGuard, Engine, EngineBuilder, HookResult, Hooks,
+        NotReady, Outcome, PaidContext, PaymentFacts, Release, ResponseHeader, Ticket, Triage, Veto,
     },
     reply::Reply,
-    timing::{DeferredLimits, SettleTiming},
+    timing::{DeferredLimits, ExposureLimits, SettleTiming},
 };

@@ -78,6 +78,42 @@ impl DeferredLimits {
     }
 }
 
+/// How many payments of one payer may be verified and not settled at once, in one token: their handlers may run, and only some
+/// of them may turn out to be covered.
+///
+/// Every instance counts for itself. One payment over the bound is answered with 503 and `Retry-After`. A payer whose
+/// settlement failed is down to one for ten minutes.
+///
+/// Besides, where the facilitator reads balances (one with a node of its own does), payments that together exceed their
+/// payer's balance are not all served: those beyond it get the same answer.
+///
+/// ```
+/// use x402_core::ExposureLimits;
+///
+/// assert_eq!(ExposureLimits::default().per_payer, 64);
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[must_use]
+#[non_exhaustive]
+pub struct ExposureLimits {
+    /// Of one payer in one token. Default 64.
+    pub per_payer: usize,
+}
+
+impl ExposureLimits {
+    /// With another limit for each payer.
+    pub const fn per_payer(mut self, payments: usize) -> Self {
+        self.per_payer = payments;
+        self
+    }
+}
+
+impl Default for ExposureLimits {
+    fn default() -> Self {
+        Self { per_payer: 64 }
+    }
+}
+
 impl Default for DeferredLimits {
     fn default() -> Self {
         Self { per_payer: 8, in_total: 1_000 }

@@ -62,7 +62,10 @@ where
         }
         Err(_) => Handled::broken(),
     };
-    let Handled { mut parts, body, outcome } = handled;
+    let Handled { mut parts, body, mut outcome } = handled;
+    if outcome.body.is_none() && ticket.reads_headers() {
+        outcome.headers = owned(&parts.headers);
+    }
     match ticket.finish(outcome).await {
         Ok(mut release) => {
             apply(&mut release, &mut parts.headers);

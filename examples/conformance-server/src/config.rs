@@ -1,16 +1,17 @@
 //! The environment, read once; every mistake is one line that names its variable.
 
-use std::{env, error::Error, fmt, path::PathBuf, sync::Arc};
+use std::{env, error::Error, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use x402_core::{
     Engine, EngineBuilder, SettleTiming, error::ConfigError, facilitator::HttpFacilitator, quote::QuoteKey,
 };
-use x402_evm::{EvmFacilitator, ExactEvm, FileJournal, GasKey};
+use x402_evm::{EvmFacilitator, EvmWitness, ExactEvm, FileJournal, GasKey};
 use x402_store::StoreUrl;
 
 use crate::{
     crash::{Crash, CrashingJournal, CrashingSettler, CrashingStore},
     routes,
+    veto::VetoAt,
 };
 
 /// What the environment says.
@@ -28,6 +29,9 @@ pub(crate) struct Config {
     quote_key: Option<QuoteKey>,
     store: StoreUrl,
     journal: Option<PathBuf>,
+    witness: Option<String>,
+    resolve_within: Option<Duration>,
+    veto: Option<VetoAt>,
     /// Where in a payment this process dies.
     pub(crate) crash: Crash,
 }
@@ -92,6 +96,16 @@ impl Config {
                 .map_or_else(|| "memory:".parse(), |url| url.parse())
                 .map_err(|error| Mistake::new("STORE_URL", error))?,
             journal: read("JOURNAL")?.map(PathBuf::from),
+            witness: read("WITNESS_URL")?,
+            resolve_within: read("RESOLVE_WITHIN")?
+                .map(|seconds| seconds.parse().map(Duration::from_secs))
+                .transpose()
+                .map_err(|error| Mistake::new("RESOLVE_WITHIN", format!("is no number: {error}")))?,
+            veto: read("VETO_AT")?
+                .map(|step| {
+                    VetoAt::named(&step).ok_or_else(|| Mistake::new("VETO_AT", "is no step of a payment"))
+                })
+                .transpose()?,
             crash: read("CRASH_AT")?
                 .map(|step| Crash::named(&step))
                 .transpose()
@@ -122,6 +136,12 @@ impl Config {
         if self.defer_over_forgetful_store {
             builder = builder.dangerous_defer_over_forgetful_store();
         }
+        if let Some(length) = self.resolve_within {
+            builder = builder.resolve_within(length);
+        }
+        if let Some(veto) = self.veto {
+            builder = builder.hooks(veto);
+        }
         if let Some(key) = self.quote_key {
             builder = builder.quote_key(key);
         }
@@ -140,6 +160,11 @@ impl Config {
             Settler::Facilitator(url) => {
                 let facilitator =
                     HttpFacilitator::new(&url).map_err(|error| Mistake::new("FACILITATOR_URL", error))?;
+                if let Some(url) = self.witness {
+                    let witness =
+                        EvmWitness::new(&url).map_err(|error| Mistake::new("WITNESS_URL", error))?;
+                    builder = builder.witness(witness);
+                }
                 // Signatures are checked here all the same: a facilitator's yes is not taken for one.
                 let engine = build(builder.facilitator(facilitator).scheme(ExactEvm::new()))?;
                 // One that comes up later than we do is no mistake.

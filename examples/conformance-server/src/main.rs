@@ -8,6 +8,9 @@
 //! | `PAY_TO` | who is paid on `eip155:84532` |
 //! | `RPC_URL`, `SIGNER_KEY` | settle on this node, with gas from this key |
 //! | `FACILITATOR_URL` | or settle through this facilitator |
+//! | `WITNESS_URL` | look for what that facilitator settles at this node |
+//! | `RESOLVE_WITHIN` | how many seconds a request waits for an outcome; default: 30 |
+//! | `VETO_AT` | a hook says no there: `challenge`, `before_verify`, `after_verify` or `before_settle` |
 //! | `SETTLE` | `after` (default) or `before` the handler, or `deferred`: after the response |
 //! | `UPTO_SETTLER` | who alone may settle what was used on `/used`, `/used/stream` and `/used/echo`; they are not there without it |
 //! | `DEFER_OVER_FORGETFUL_STORE` | `yes`: defer even over a store that may forget (memory, Redis), which is otherwise a mistake |
@@ -63,6 +66,7 @@ mod handlers;
 mod routes;
 mod shutdown;
 mod tower;
+mod veto;
 
 use std::{
     error::Error,
