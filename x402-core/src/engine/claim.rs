@@ -172,6 +172,7 @@ impl Engine {
                         Arc::clone(&shared.clock),
                         lease,
                         settings.lease,
+                        &order,
                     );
                     return Ok((hold, order));
                 }

@@ -1,7 +1,7 @@
 //! What rides on a response, and tells whether it arrived.
 
 use super::hold::{Hold, IfDropped};
-use crate::order::Event;
+use crate::order::{Event, StoreError};
 
 /// Goes along with the body of a paid response.
 ///
@@ -22,6 +22,19 @@ impl DeliveryGuard {
     pub(super) fn owed(mut hold: Hold) -> Self {
         hold.if_dropped(IfDropped::Undelivered);
         Self { hold: Some(hold) }
+    }
+
+    /// Whether the response is still ours to send, by the clock alone.
+    pub(super) fn is_sure(&self) -> bool {
+        self.hold.as_ref().is_none_or(Hold::is_sure)
+    }
+
+    /// Makes sure that it is.
+    pub(super) async fn make_sure(&self) -> Result<(), StoreError> {
+        match &self.hold {
+            Some(hold) => hold.make_sure().await,
+            None => Ok(()),
+        }
     }
 
     /// The body was handed to the transport in full. Later calls do nothing.

@@ -5,11 +5,13 @@ use std::{fmt, sync::Arc, time::Duration};
 use tokio::{
     runtime::Handle,
     sync::oneshot,
-    task::AbortHandle,
     time::{sleep, timeout},
 };
 
-use super::work::{Work, Working};
+use super::{
+    renewal::Renewal,
+    work::{Work, Working},
+};
 use crate::{
     order::{Event, Lease, Order, OrderStore, StoreError},
     telemetry,
@@ -58,14 +60,16 @@ enum Part {
 struct LetGo;
 
 impl Hold {
-    /// Starts renewing the lease.
+    /// Starts renewing the lease of an order that was just taken.
     pub(super) fn new(
         store: Arc<dyn OrderStore>,
         clock: Arc<dyn Clock>,
         lease: Lease,
         length: Duration,
+        order: &Order,
     ) -> Self {
         let renewal = Renewal::start(Arc::clone(&store), Arc::clone(&clock), lease.clone(), length);
+        renewal.learn(order);
         Self {
             store,
             clock,
@@ -111,15 +115,40 @@ impl Hold {
             self.store.renew(&self.lease, self.length, self.clock.now()).await?;
             advanced = self.store.advance(&self.lease, &event, self.clock.now()).await;
         }
-        if advanced.as_ref().is_ok_and(|order| order.leased_until.is_none()) {
-            self.stop();
+        match (&advanced, &self.renewal) {
+            (Ok(order), _) if order.leased_until.is_none() => self.stop(),
+            (Ok(order), Some(renewal)) => renewal.learn(order),
+            _ => {}
         }
         advanced
     }
 
-    /// Makes sure that the order is still ours, or ours again. Who was overtaken delivers nothing.
-    pub(super) async fn confirm(&mut self) -> Result<(), StoreError> {
-        self.store.renew(&self.lease, self.length, self.clock.now()).await
+    /// Asks the store whether the order is still ours, or ours again.
+    pub(super) async fn confirm(&self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        self.store.renew(&self.lease, self.length, now).await?;
+        if let Some(renewal) = &self.renewal {
+            renewal.renewed_until(now.after(self.length));
+        }
+        Ok(())
+    }
+
+    /// Whether the order is still ours by the clock alone: somebody else, whose clock may be ahead, would find it leased.
+    pub(super) fn is_sure(&self) -> bool {
+        let later = self.clock.now().after(self.length / 2);
+        self.renewal.as_ref().is_none_or(|renewal| renewal.runs_at(later))
+    }
+
+    /// Makes sure that the order is ours, by the clock where that will do. Who was overtaken delivers nothing.
+    pub(super) async fn make_sure(&self) -> Result<(), StoreError> {
+        for _ in 0..CONFIRMATIONS {
+            if self.is_sure() {
+                return Ok(());
+            }
+            // We may stand still while we wait for this answer, too.
+            self.confirm().await?;
+        }
+        if self.is_sure() { Ok(()) } else { Err(StoreError::Lapsed) }
     }
 
     /// Waits a while for the response's half to be over; a whole hold has nobody to wait for.
@@ -230,35 +259,8 @@ impl fmt::Debug for Hold {
     }
 }
 
-/// Renews a lease for as long as it lives.
-struct Renewal(AbortHandle);
-
-impl Renewal {
-    fn start(store: Arc<dyn OrderStore>, clock: Arc<dyn Clock>, lease: Lease, length: Duration) -> Self {
-        metrics::gauge!(telemetry::IN_FLIGHT).increment(1);
-        Self(tokio::spawn(renew(store, clock, lease, length)).abort_handle())
-    }
-}
-
-impl Drop for Renewal {
-    fn drop(&mut self) {
-        self.0.abort();
-        metrics::gauge!(telemetry::IN_FLIGHT).decrement(1);
-    }
-}
-
-async fn renew(store: Arc<dyn OrderStore>, clock: Arc<dyn Clock>, lease: Lease, length: Duration) {
-    loop {
-        sleep(length / 3).await;
-        match store.renew(&lease, length, clock.now()).await {
-            Ok(()) => {}
-            Err(StoreError::Unavailable(error)) => tracing::warn!(%error, "lease not renewed, trying again"),
-            // Overtaken: the fence stops whatever this holder would still do.
-            Err(_) => return,
-        }
-    }
-}
-
+/// How often the store is asked whether an order is still ours, when its answers come too late to mean anything.
+const CONFIRMATIONS: usize = 3;
 /// Between tries to record how a payment ended; together shorter than a lease.
 const REPORT_PAUSES: [Duration; 4] =
     [Duration::from_millis(50), Duration::from_millis(500), Duration::from_secs(3), Duration::from_secs(10)];

@@ -15,6 +15,7 @@ mod pulse;
 mod ready;
 mod recover;
 mod refused;
+mod renewal;
 mod replies;
 mod settle;
 #[cfg(all(feature = "http-facilitator", feature = "memory"))]

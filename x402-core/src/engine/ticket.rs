@@ -70,11 +70,17 @@ impl Ticket {
     /// is owed to its payer.
     pub async fn finish(self, outcome: Outcome) -> Result<Release, Reply> {
         let span = self.span.clone();
-        let work = async move { self.conclude(outcome).await.map_err(|reply| *reply) };
-        tokio::spawn(work.instrument(span)).await.unwrap_or_else(|error| {
-            tracing::error!(%error, "payment task failed");
-            Err(replies::unavailable(Unavailable::SettlementUnresolved))
-        })
+        let mut release = detached(self.conclude(outcome), &span).await?;
+        // The last look before the first byte. Between the end of the work and this connection's turn we may have stood
+        // still.
+        while !release.delivery.is_sure() {
+            let confirmed = async {
+                let sure = release.delivery.make_sure().await;
+                sure.map(|()| release).map_err(|error| store_failed(&error))
+            };
+            release = detached(confirmed, &span).await?;
+        }
+        Ok(release)
     }
 
     async fn conclude(self, outcome: Outcome) -> Result<Release, Box<Reply>> {
@@ -101,6 +107,7 @@ impl Ticket {
                     let ready = Event::ResponseReady { response };
                     *order = hold.advance(ready).await.map_err(|error| store_failed(&error))?;
                 }
+                // Whatever the clock says: a store that forgot the order since will not know who runs it next.
                 None => hold.confirm().await.map_err(|error| store_failed(&error))?,
             }
         } else if let Some(place) = engine.defer(&claim).await {
@@ -108,10 +115,8 @@ impl Ticket {
                 Event::SettleDeferred { response, payment: Arc::new(kept_payment(&claim.payment)) };
             *order = hold.advance(deferred).await.map_err(|error| store_failed(&error))?;
             drop(place);
-            if !order.is_leased(engine.shared.clock.now()) {
-                // Whoever takes it over settles it, and runs it again for its payer.
-                hold.confirm().await.map_err(|error| store_failed(&error))?;
-            }
+            // Whoever takes it over settles it, and runs it again for its payer.
+            hold.make_sure().await.map_err(|error| store_failed(&error))?;
             ended("deferred");
             return Ok(released(&claim, &order, settle_later(engine, &claim, hold)));
         } else {
@@ -121,12 +126,24 @@ impl Ticket {
             *order = engine.settle_held(&claim, &mut hold).await?;
         }
         hold.if_dropped(IfDropped::Undelivered);
-        if !order.is_leased(engine.shared.clock.now()) {
-            // Or somebody could take it over, and have it run once more, while its response is on its way.
-            hold.confirm().await.map_err(|error| store_failed(&error))?;
-        }
+        // Or somebody could take it over, and have it run once more, while its response is on its way.
+        hold.make_sure().await.map_err(|error| store_failed(&error))?;
         ended("settled");
         Ok(released(&claim, &order, DeliveryGuard::owed(hold)))
+    }
+}
+
+/// Does a step in a task of its own, which goes on if the connection is lost.
+async fn detached(
+    work: impl Future<Output = Result<Release, Box<Reply>>> + Send + 'static,
+    span: &Span,
+) -> Result<Release, Reply> {
+    match tokio::spawn(work.instrument(span.clone())).await {
+        Ok(done) => done.map_err(|reply| *reply),
+        Err(error) => {
+            tracing::error!(%error, "payment task failed");
+            Err(replies::unavailable(Unavailable::SettlementUnresolved))
+        }
     }
 }
 

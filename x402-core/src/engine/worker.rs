@@ -112,8 +112,13 @@ impl Rounds {
     fn take_up(&self, lease: Lease, order: Order) {
         let engine = self.engine.clone();
         let shared = &engine.shared;
-        let mut hold =
-            Hold::new(Arc::clone(&shared.store), Arc::clone(&shared.clock), lease, shared.settings.lease);
+        let mut hold = Hold::new(
+            Arc::clone(&shared.store),
+            Arc::clone(&shared.clock),
+            lease,
+            shared.settings.lease,
+            &order,
+        );
         hold.counted(&shared.work);
         let hands = Arc::clone(&self.hands);
         let place = Arc::clone(&self.desk).try_acquire_owned();

@@ -77,44 +77,6 @@ async fn a_copy_that_is_verified_after_the_first_was_charged_gets_its_response()
     }
 }
 
-#[tokio::test]
-async fn a_holder_that_was_overtaken_delivers_nothing() {
-    for timing in [SettleTiming::BeforeHandler, SettleTiming::AfterHandler] {
-        let world = World::with(|builder| builder.settle(timing));
-        let request = Request::get("/weather/oslo");
-        let paid = request.paid(&world.pay(&request).await);
-        let first = world.enter(&paid).await.unwrap();
-        // It stands still for longer than its lease, and a retry takes over.
-        world.clock.advance(Duration::from_secs(31));
-        let second = world.enter(&paid).await.unwrap();
-        let mut release = second.finish(Outcome::streaming(200)).await.unwrap();
-        release.delivery.delivered();
-        let late = first.finish(Outcome::streaming(200)).await;
-        assert_eq!(late.map(|_| ()).map_err(|reply| reply.status), Err(503), "{timing:?}");
-        assert_eq!(world.facilitator.transfers().len(), 1);
-    }
-}
-
-#[tokio::test]
-async fn a_response_on_its_way_is_not_run_for_again() {
-    for timing in [SettleTiming::BeforeHandler, SettleTiming::AfterHandler] {
-        for outcome in [Outcome::streaming(200), Outcome::complete(200, Vec::new(), "sunny".into())] {
-            let (store, forgotten) = FaultyStore::switched(Fault::Forgotten, &[Step::Response]);
-            let configure = |builder: EngineBuilder| builder.settle(timing).store(store);
-            let world = World::with(|builder| configure(builder).wait_in_flight(Duration::from_millis(1)));
-            forgotten.store(true, Ordering::SeqCst);
-            let request = Request::get("/weather/oslo");
-            let paid = request.paid(&world.pay(&request).await);
-            let slow = world.enter(&paid).await.unwrap();
-            // It stood still for longer than its lease, but nobody came: it goes on, and holds the order again.
-            world.clock.advance(Duration::from_secs(31));
-            let release = slow.finish(outcome).await.unwrap();
-            assert_eq!(world.send(&paid).await.status, 409, "{timing:?}");
-            drop(release);
-        }
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn copies_whose_clients_are_gone_are_not_worked_on() {
     let opened = Arc::new(AtomicUsize::new(0));

@@ -13,6 +13,7 @@ mod faults;
 mod forgetting;
 mod headers;
 mod identifiers;
+mod leases;
 mod ports;
 mod retries;
 mod settlement;

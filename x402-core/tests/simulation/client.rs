@@ -14,6 +14,7 @@ use bytes::Bytes;
 use tokio::time::{Instant, sleep, timeout};
 use x402_core::{
     Admission, Engine, Outcome, Reply, SettleTiming, Ticket, Triage,
+    head::RequestHead,
     price::PriceOption,
     scheme::{ExactEvmStructure, PaymentKey},
     testing::TestPayer,
@@ -21,7 +22,7 @@ use x402_core::{
 };
 
 use crate::{
-    deliveries::{arrives, leaves},
+    deliveries::{Run, arrives, is_sent_again, leaves, leaves_from_handler},
     request::Request,
     server::{Life, Server, TIMINGS},
     world::{World, short},
@@ -200,7 +201,9 @@ impl Client {
 
     async fn present_copy(self: Arc<Self>, signed: Signed) {
         let rng = &self.world.rng;
-        sleep(rng.seconds(0, 15)).await;
+        // At once, or when whoever has the order may have lost it.
+        let late = rng.chance(35);
+        sleep(if late { Duration::from_secs(rng.between(15, 80)) } else { rng.seconds(0, 15) }).await;
         let signed = if rng.chance(15) {
             self.strayed.store(true, Ordering::Relaxed);
             signed.elsewhere()
@@ -232,7 +235,7 @@ impl Client {
         let got = tokio::select! {
             biased;
             () = process.gone() => Got::Nothing,
-            got = self.exchange(&engine, signed) => got,
+            got = process.turns(world, self.exchange(&engine, process.server, signed)) => got,
         };
         if let Got::Reply(reply) = &got {
             world.tell("client", || {
@@ -240,12 +243,12 @@ impl Client {
                 let text = if is_challenge(reply) { "challenge".into() } else { text };
                 format!("{} gets {} {text}", short(key), reply.status)
             });
-            self.read(reply, key, begun, alone);
+            self.read(reply, signed, begun, alone);
         }
         got
     }
 
-    async fn exchange(&self, engine: &Engine, signed: &Signed) -> Got {
+    async fn exchange(&self, engine: &Engine, server: usize, signed: &Signed) -> Got {
         let attempt = match engine.triage(&signed.request) {
             Triage::Check(attempt) => attempt,
             Triage::Reply(reply) => return Got::Reply(reply),
@@ -253,16 +256,18 @@ impl Client {
         };
         match engine.admit(attempt).await {
             Admission::Reply(reply) => Got::Reply(reply),
-            Admission::Enter(ticket) => self.handle(ticket, signed).await,
+            Admission::Enter(ticket) => self.handle(ticket, server, signed).await,
         }
     }
 
     /// The handler, and the response on its way.
-    async fn handle(&self, ticket: Ticket, signed: &Signed) -> Got {
+    async fn handle(&self, ticket: Ticket, server: usize, signed: &Signed) -> Got {
         let (world, rng, key) = (&self.world, &self.world.rng, &signed.key);
         let run = world.next_run();
         world.tell("handler", || format!("run {run} for {}", short(key)));
         world.count("handler runs");
+        let (path, fence) = (signed.request.path().to_owned(), world.rows().fence_of_run(server, key));
+        world.deliveries().begins(run, Run { path, fence });
         if ticket.context().payment_key != *key {
             world.broken("a handler was told of another payment");
         }
@@ -286,6 +291,7 @@ impl Client {
         }
         let begun = Instant::now();
         world.tell("handler", || format!("response of run {run} leaves"));
+        leaves_from_handler(world, key, run);
         leaves(world, key, &self.payer.address().to_string(), self.deferred);
         sleep(rng.seconds(0, if world.is_stormy() { 40 } else { 1 })).await;
         if world.strikes(20) {
@@ -298,11 +304,12 @@ impl Client {
     }
 
     /// A reply of the engine: a kept response, or a refusal that must not cost a second payment.
-    fn read(&self, reply: &Reply, key: &PaymentKey, begun: Instant, alone: bool) {
-        let world = &self.world;
+    fn read(&self, reply: &Reply, signed: &Signed, begun: Instant, alone: bool) {
+        let (world, key) = (&self.world, &signed.key);
         if reply.get("idempotent-replayed").is_some() {
             world.count("kept responses sent again");
             let run = std::str::from_utf8(&reply.body).unwrap().parse().unwrap();
+            is_sent_again(world, run, signed.request.path());
             leaves(world, key, &self.payer.address().to_string(), self.deferred);
             arrives(world, key, run, Instant::now(), self.deferred);
         }

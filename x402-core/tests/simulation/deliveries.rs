@@ -11,8 +11,18 @@ use crate::world::{Forgot, World, short};
 #[derive(Debug, Default)]
 pub(crate) struct Deliveries {
     by_key: BTreeMap<PaymentKey, Vec<Delivery>>,
+    runs: BTreeMap<u64, Run>,
     /// Of each payer: responses that were sent before their payments were settled.
     at_risk: BTreeMap<String, BTreeSet<PaymentKey>>,
+}
+
+/// A run of the handler.
+#[derive(Debug)]
+pub(crate) struct Run {
+    /// What was asked for.
+    pub(crate) path: String,
+    /// Under which its order was held when it began.
+    pub(crate) fence: Option<u64>,
 }
 
 /// A run of the handler whose response arrived in full.
@@ -26,6 +36,27 @@ pub(crate) struct Delivery {
 impl Deliveries {
     pub(crate) fn of(&self, key: &PaymentKey) -> &[Delivery] {
         self.by_key.get(key).map_or(&[], Vec::as_slice)
+    }
+
+    pub(crate) fn begins(&mut self, number: u64, run: Run) {
+        self.runs.insert(number, run);
+    }
+
+    fn fence_of(&self, run: u64) -> Option<u64> {
+        self.runs.get(&run)?.fence
+    }
+}
+
+/// The first byte of a handler's response leaves. Nobody else may have the order: whoever looks at its lease last looks
+/// here.
+pub(crate) fn leaves_from_handler(world: &World, key: &PaymentKey, run: u64) {
+    let began = world.deliveries().fence_of(run);
+    let holds = world.rows().orders.get(key).map(|row| row.order.fence);
+    if began != holds && world.forgot().is_none() {
+        world.broken(format!(
+            "{}: the response of run {run} leaves, begun under {began:?} and overtaken by {holds:?}",
+            short(key)
+        ));
     }
 }
 
@@ -56,6 +87,15 @@ pub(crate) fn leaves(world: &World, key: &PaymentKey, payer: &str, deferred: boo
     }
 }
 
+/// A kept response is sent again: it was made for the request that gets it.
+pub(crate) fn is_sent_again(world: &World, run: u64, path: &str) {
+    let deliveries = world.deliveries();
+    let made_for = deliveries.runs.get(&run).map(|run| &*run.path);
+    if made_for != Some(path) {
+        world.broken(format!("the response to {made_for:?} was sent to {path}"));
+    }
+}
+
 /// A response arrived in full.
 pub(crate) fn arrives(world: &World, key: &PaymentKey, run: u64, begun: Instant, deferred: bool) {
     let mut deliveries = world.deliveries();
@@ -69,11 +109,9 @@ pub(crate) fn arrives(world: &World, key: &PaymentKey, run: u64, begun: Instant,
         world.count("delivered");
         return;
     }
-    // While a response is out its holder may lose the order to somebody else, or to a store that forgets, without the
-    // means to call it back.
-    let first = of_key[0].begun;
-    let lapsed = |at: &Instant| *at >= first;
-    if world.rows().orders.get(key).is_some_and(|row| row.lapses.iter().any(lapsed)) {
+    let of_key = deliveries.of(key);
+    let lost = of_key.windows(2).all(|two| was_lost(world, &deliveries, key, &two[0], &two[1]));
+    if lost {
         world.count("delivered twice: its holder was gone");
     } else if world.rows().lost_responses.contains(key) {
         world.count("delivered twice: a response sent again was forgotten");
@@ -83,6 +121,21 @@ pub(crate) fn arrives(world: &World, key: &PaymentKey, run: u64, begun: Instant,
         let runs: Vec<_> = of_key.iter().map(|delivery| delivery.run).collect();
         world.broken(format!("{}: delivered more than once, runs {runs:?}", short(key)));
     }
+}
+
+/// Whether the holder of a response lost the order while its response was out, or arrived and that was not recorded: it
+/// had no means to call it back.
+fn was_lost(
+    world: &World,
+    deliveries: &Deliveries,
+    key: &PaymentKey,
+    one: &Delivery,
+    next: &Delivery,
+) -> bool {
+    let (fence, out) = (deliveries.fence_of(one.run), one.begun..=next.begun);
+    let rows = world.rows();
+    let mut lapses = rows.orders.get(key).into_iter().flat_map(|row| &row.lapses);
+    lapses.any(|(at, overtaken)| Some(*overtaken) == fence && out.contains(at))
 }
 
 const SERVERS: u64 = 2;

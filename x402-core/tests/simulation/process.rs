@@ -1,11 +1,13 @@
 //! The life of one server's process: it may die at any call of a port, stand still, or come to a good end.
 
 use std::{
-    future::pending,
+    future::{pending, poll_fn},
+    pin::pin,
     sync::{
         Mutex,
         atomic::{AtomicBool, AtomicI64, Ordering},
     },
+    task::{Poll, ready},
     time::Duration,
 };
 
@@ -13,6 +15,8 @@ use tokio::{
     sync::Notify,
     time::{Instant, sleep_until},
 };
+
+use crate::world::World;
 
 /// A process. Its ports ask it before and after each call whether it is still there.
 #[derive(Debug)]
@@ -82,17 +86,44 @@ impl Process {
         if fuse == 0 {
             match *self.accident.lock().unwrap() {
                 Accident::Death => self.die(),
-                Accident::Standstill(length) => {
-                    *self.stands_until.lock().unwrap() = Instant::now() + length;
-                }
+                Accident::Standstill(length) => self.stand_still(length),
             }
         }
-        let until = *self.stands_until.lock().unwrap();
+        let until = self.stands_until();
         if until > Instant::now() {
             sleep_until(until).await;
         }
         if self.is_dead() {
             pending::<()>().await;
         }
+    }
+
+    /// Polls what one of its connections does. While the process stands still nothing moves, and it may begin to stand
+    /// still before any turn: what its tasks have done meanwhile waits for the connection.
+    pub(crate) async fn turns<F: Future>(&self, world: &World, work: F) -> F::Output {
+        let mut work = pin!(work);
+        let mut still = pin!(sleep_until(Instant::now()));
+        poll_fn(|context| {
+            if world.strikes(world.climate.standstills) {
+                self.stand_still(Duration::from_secs(world.rng.between(1, 70)));
+                world.tell(format_args!("s{}", self.server), || "stands still".to_owned());
+                world.count("freezes before a turn of a connection");
+            }
+            let until = self.stands_until();
+            if until > Instant::now() {
+                still.as_mut().reset(until);
+                ready!(still.as_mut().poll(context));
+            }
+            if self.is_dead() { Poll::Pending } else { work.as_mut().poll(context) }
+        })
+        .await
+    }
+
+    fn stand_still(&self, length: Duration) {
+        *self.stands_until.lock().unwrap() = Instant::now() + length;
+    }
+
+    fn stands_until(&self) -> Instant {
+        *self.stands_until.lock().unwrap()
     }
 }

@@ -37,8 +37,10 @@ pub(crate) struct Rows {
 pub(crate) struct Row {
     pub(crate) order: Order,
     owner: OwnerToken,
-    /// When somebody else took the order over although its holder had not let go of it.
-    pub(crate) lapses: Vec<Instant>,
+    /// The fence under which each server last began to run its handler.
+    runs: BTreeMap<usize, u64>,
+    /// When somebody else took the order over although its holder, under this fence, had not let go of it.
+    pub(crate) lapses: Vec<(Instant, u64)>,
 }
 
 impl Rows {
@@ -59,7 +61,8 @@ impl Rows {
                 let fence = before.map_or(1, |row| row.order.fence + 1);
                 let lapses = before.map_or(Vec::new(), |row| row.lapses.clone());
                 let order = Order::opened(request, fence, now);
-                let row = Row { order: order.clone(), owner: request.owner, lapses };
+                let runs = before.map_or(BTreeMap::new(), |row| row.runs.clone());
+                let row = Row { order: order.clone(), owner: request.owner, runs, lapses };
                 self.orders.insert(request.key, row);
                 Opened::New(lease(&order), order)
             }
@@ -122,6 +125,17 @@ impl Rows {
         Deferred { of_payer: of_payer as u64, in_total: self.payments.len() as u64 }
     }
 
+    fn begins(&mut self, server: usize, key: &PaymentKey) {
+        if let Some(row) = self.orders.get_mut(key) {
+            row.runs.insert(server, row.order.fence);
+        }
+    }
+
+    /// Under which fence a server runs the handler.
+    pub(crate) fn fence_of_run(&self, server: usize, key: &PaymentKey) -> Option<u64> {
+        self.orders.get(key)?.runs.get(&server).copied()
+    }
+
     /// A response is forgotten, as caches do.
     pub(crate) fn forget_response(&mut self, number: u64) {
         let number = usize::try_from(number).unwrap() % self.responses.len().max(1);
@@ -140,7 +154,7 @@ impl Row {
     /// To be called before it is taken over.
     fn lapsed(&mut self) {
         if self.order.leased_until.is_some() {
-            self.lapses.push(Instant::now());
+            self.lapses.push((Instant::now(), self.order.fence));
         }
     }
 }
@@ -238,10 +252,17 @@ impl OrderStore for StoreLine {
         event: &'a Event,
         now: UnixSeconds,
     ) -> BoxFuture<'a, Result<Order, StoreError>> {
-        let (held, happened) = (lease.clone(), event.clone());
+        let (held, happened, server) = (lease.clone(), event.clone(), self.process.server);
         let what = move || format!("advance {} #{} {}", short(&lease.key), lease.fence, name(event));
         Box::pin(async move {
-            let advanced = self.step(what, move |rows| rows.advance(&held, &happened, now)).await;
+            let work = move |rows: &mut Rows| {
+                let advanced = rows.advance(&held, &happened, now)?;
+                if let Event::HandlerStarted = happened {
+                    rows.begins(server, &held.key);
+                }
+                Ok(advanced)
+            };
+            let advanced = self.step(what, work).await;
             if let Ok(order) = &advanced
                 && order.state.payment == PaymentState::Unresolved
             {

@@ -52,6 +52,8 @@ pub(crate) struct Climate {
     pub(crate) facilitator_faults: u64,
     /// Whether a facilitator repeats the receipt of what it settled before.
     pub(crate) repeats: bool,
+    /// Standstills of a process, in a hundred turns of a connection.
+    pub(crate) standstills: u64,
     /// How many things happen at large.
     pub(crate) accidents: u64,
     pub(crate) per_payer: u64,
@@ -91,6 +93,7 @@ impl Climate {
             facilitator_faults: *rng.pick(&[0, 15, 50]),
             // A receipt told twice hides from a store that forgets that it was told before.
             repeats: memory != Memory::Forgetful && rng.chance(50),
+            standstills: *rng.pick(&[0, 0, 2, 5]),
             accidents: *rng.pick(&[0, 1, 3, 6]),
             per_payer: rng.between(1, 3),
             wait_in_flight: rng.seconds(0, 8),
