@@ -142,6 +142,35 @@
 //! # }
 //! ```
 //!
+//! # Input first, then money
+//!
+//! A handler that takes [`Paid<E>`](Paid) has `E` extracted before anybody is asked for money: a request with bad input gets
+//! its 400, with or without a payment, and costs nothing. The price is marked [`after_input`](PriceRule::after_input), and
+//! settled before the handler unless it says otherwise:
+//!
+//! ```
+//! use actix_web::{App, post, web};
+//! use x402_actix::{Paid, PriceRule, Prices};
+//!
+//! #[post("/render/{size}")]
+//! async fn render(size: web::Path<u32>, paid: Paid<web::Json<Vec<String>>>) -> String {
+//!     format!("{} pages of size {size}, paid by {}", paid.input.len(), paid.payment.payer)
+//! }
+//!
+//! # fn main() -> Result<(), x402_actix::ConfigError> {
+//! let prices = Prices::new("https://api.example.com")
+//!     .pay_to("eip155:84532", "0x209693Bc6afc0C5328bA36FaF03C514EF312287C")
+//!     .charge("POST /render/{size}", PriceRule::new("$0.01").after_input())
+//!     .build()?;
+//! let app = App::new().service(render);                         // and `.wrap(paywall)`
+//! # let _ = (app, prices);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A handler of such a route that answers with a success without having been paid has its response withheld: 500, and the
+//! log names the route. What can only be told by hand, takes the request's [`Demand`] by hand.
+//!
 //! # Retries
 //!
 //! The same payment again is the same sale: it joins the request in flight, gets the stored response, or has what was
@@ -176,6 +205,7 @@ mod body;
 mod extract;
 mod future;
 mod head;
+mod input;
 mod middleware;
 mod paid;
 mod reply;
@@ -185,7 +215,7 @@ pub use x402_core as core;
 #[cfg(feature = "http-facilitator")]
 pub use x402_core::facilitator::HttpFacilitator;
 pub use x402_core::{
-    Engine, EngineBuilder, SettleTiming,
+    Demand, Engine, EngineBuilder, SettleTiming,
     error::ConfigError,
     price::{PaymentIdentifier, Price, PriceRule, Prices},
     quote::QuoteKey,
@@ -194,6 +224,7 @@ pub use x402_core::{
 pub use self::{
     extract::{NotBehindPaywall, PaidContext},
     future::ResponseFuture,
+    input::{NothingToPay, Paid},
     middleware::Paywall,
     service::PaywallService,
 };

@@ -7,6 +7,7 @@ mod claim;
 mod context;
 mod deferral;
 mod delivery;
+mod demand;
 mod hold;
 mod line;
 mod origin;
@@ -33,6 +34,7 @@ pub use self::{
     builder::EngineBuilder,
     context::PaidContext,
     delivery::DeliveryGuard,
+    demand::{Bill, Closed, Demand, NotPaid, Till},
     outcome::{Outcome, Release},
     ready::NotReady,
     ticket::Ticket,

@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt};
 
 use bytes::Bytes;
 
-use super::DeliveryGuard;
+use super::{DeliveryGuard, replies::VARY};
 
 /// What the handler did. Debug output tells its status and size.
 #[derive(Clone)]
@@ -63,4 +63,11 @@ pub struct Release {
     /// Told when the body was handed to the transport in full; dropped before, the response counts as lost and its
     /// payer may have it again.
     pub delivery: DeliveryGuard,
+}
+
+impl Release {
+    /// For a refusal of the handler's own, before anything was paid.
+    pub(super) fn unpaid() -> Self {
+        Self { set: Vec::new(), append: vec![("vary", VARY)], delivery: DeliveryGuard::nothing_owed() }
+    }
 }

@@ -31,6 +31,8 @@ pub enum Triage {
     Reply(Reply),
     /// A payment, or a price, must be looked at: await [`Engine::admit`].
     Check(Attempt),
+    /// Its handler looks at its input first: give the handler a [`Demand`](super::Demand), made by [`Engine::demand`].
+    Demand(Attempt),
 }
 
 /// A priced request, owned, on its way into [`Engine::admit`].
@@ -85,6 +87,9 @@ impl Engine {
             Err(malformed) => return Triage::Reply(replies::malformed(malformed)),
         };
         match (&rule.price, payment) {
+            (_, payment) if rule.after_input => {
+                Attempt::new(rule, head, payment).map_or_else(Triage::Reply, Triage::Demand)
+            }
             (RulePrice::Fixed(fixed), None) => {
                 telemetry::challenged();
                 Triage::Reply(self.challenge_unpaid(rule, &fixed.challenge, head))

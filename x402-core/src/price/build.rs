@@ -10,7 +10,7 @@ use super::{
     rule::Part,
     tokens::is_named,
 };
-use crate::{challenge::ChallengeTemplate, error::ConfigError, quote::RouteDigest, wire::v2};
+use crate::{SettleTiming, challenge::ChallengeTemplate, error::ConfigError, quote::RouteDigest, wire::v2};
 
 /// Checks recipients and tokens.
 pub(super) fn accounts(
@@ -95,11 +95,12 @@ pub(super) fn rule(
         pattern: label.clone(),
         price,
         resource,
-        settle: rule.settle,
+        settle: rule.settle.or(rule.after_input.then_some(SettleTiming::BeforeHandler)),
         binding: rule.binding,
         private_cache: rule.private_cache,
         payment_identifier,
         body_limit: rule.body_limit,
+        after_input: rule.after_input,
         max_timeout_seconds,
         digest: RouteDigest::new(origin, label),
         segments,

@@ -7,6 +7,7 @@ mod bodies;
 mod contracts;
 mod crashes;
 mod deferred;
+mod demands;
 mod draining;
 mod dynamic;
 mod faults;
