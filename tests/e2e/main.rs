@@ -11,5 +11,6 @@ mod quirks;
 mod remote;
 mod slow_blocks;
 mod slow_bodies;
+mod sockets;
 mod stall;
 mod start;

@@ -43,7 +43,8 @@
 //! - A route needs one price. Of two paywalls around it the outer one charges; one inside that asks for more answers 500,
 //!   as a handler that fails.
 //! - One payment buys one response. Where that is an upgrade (101), it buys the connection for as long as the handler
-//!   keeps it.
+//!   keeps it. So WebSockets, and whatever else asks for a connection (`Upgrade`, `CONNECT`), are for routes that are
+//!   settled [before the handler](SettleTiming::BeforeHandler); any other refuses them with 400, before money is asked for.
 //! - actix-web finds out that a client has left when it writes to it: a handler that is running then ends, and is paid for.
 //!   Its response is kept, or owed: the payer gets it by presenting the same payment again.
 //! - actix-web answers `Expect: 100-continue` before any middleware runs.

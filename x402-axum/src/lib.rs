@@ -46,7 +46,8 @@
 //! - A route needs one price. Of two paywalls around it the outer one charges; one inside that asks for more answers 500,
 //!   as a handler that fails.
 //! - One payment buys one response. Where that is an upgrade (101), it buys the connection for as long as the handler
-//!   keeps it.
+//!   keeps it. So WebSockets, and whatever else asks for a connection (`Upgrade`, `CONNECT`), are for routes that are
+//!   settled [before the handler](SettleTiming::BeforeHandler); any other refuses them with 400, before money is asked for.
 //! - `Paywall::new` keeps orders in the memory of this process. Instances that share traffic share a store.
 //!
 //! # A node of your own

@@ -11,7 +11,6 @@ use crate::{Reply, adapter::handler_failed};
 impl Engine {
     /// Splits an attempt on a route that is paid [after its input](crate::price::PriceRule::after_input): the handler
     /// finds the [`Demand`] in its request's extensions, and the adapter closes the [`Till`] when it has answered.
-    #[must_use]
     pub fn demand(&self, attempt: Attempt) -> (Demand, Till) {
         let route = Arc::clone(&attempt.rule.pattern);
         let open = State::Open(Box::new((self.clone(), attempt)));

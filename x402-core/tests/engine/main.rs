@@ -19,4 +19,5 @@ mod ports;
 mod retries;
 mod settlement;
 mod support;
+mod upgrades;
 mod worker;
