@@ -14,3 +14,4 @@ mod slow_bodies;
 mod sockets;
 mod stall;
 mod start;
+mod streams;
