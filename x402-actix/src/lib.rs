@@ -70,8 +70,8 @@
 //! let engine = Engine::builder(prices)
 //!     .facilitator(facilitator)                                 // `EvmFacilitator` of `x402-evm`, for one
 //!     .settle(SettleTiming::AfterHandler)
-//!     .build()?;
-//! engine.preflight().await?;                                    // can it settle what the table asks for?
+//!     .start()                                                  // can it settle what the table asks for?
+//!     .await?;
 //! let app = App::new()
 //!     .wrap(Paywall::from(engine))
 //!     .route("/weather/{city}", web::get().to(async || "sunny"));

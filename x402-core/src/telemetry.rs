@@ -20,6 +20,11 @@ pub const IN_FLIGHT: &str = "x402_payments_in_flight";
 pub const VERIFY_SECONDS: &str = "x402_verify_seconds";
 /// Histogram `{network}`: seconds the facilitator took to settle.
 pub const SETTLE_SECONDS: &str = "x402_settle_seconds";
+/// Gauge `{facilitator}`: 0 where a remote facilitator is asked, 2 where it is left alone because it did not answer, 1
+/// while one call finds out whether it does.
+pub const FACILITATOR_BREAKER: &str = "x402_facilitator_breaker";
+/// Counter `{call}`: calls that another facilitator was asked for, because one was unavailable.
+pub const FAILOVERS: &str = "x402_facilitator_failovers_total";
 /// Counter `{network}`: settlements whose outcome was unknown when the client was answered.
 pub const UNRESOLVED: &str = "x402_settlements_unresolved_total";
 /// Counter `{network}`: responses to settled payments that were lost on their way, and are owed.

@@ -9,7 +9,7 @@ use crate::{
     error::RejectReason,
     price::PriceOption,
     quote::{BindingLevel, QuoteCheck, binding_level},
-    scheme::{Authorization, Scheme},
+    scheme::{Authorization, Scheme, SignedMessage},
     time::UnixSeconds,
     wire::PaymentPayload,
 };
@@ -65,6 +65,7 @@ fn select(
         PaymentPayload::V1(payment) => {
             let named = |option: &&PriceOption| {
                 *option.scheme == *payment.scheme
+                    && option.is_for_v1()
                     && option.network.v1_name() == Some(payment.network.as_str())
             };
             let mut named = own.iter().filter(named);
@@ -91,8 +92,11 @@ fn select(
     }
 }
 
-/// Compares what was signed with terms: recipient, then amount.
+/// Compares what was signed with terms: recipient, then amount; through Permit2, all else that is signed, too.
 pub(crate) fn answers(authorization: &Authorization, option: &PriceOption) -> Result<(), RejectReason> {
+    if let SignedMessage::Permit2(message) = &authorization.message {
+        return message.answers(option);
+    }
     if !same_account(&authorization.recipient, &option.pay_to) {
         return Err(RejectReason::WrongRecipient);
     }

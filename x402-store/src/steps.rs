@@ -111,8 +111,7 @@ impl<R: Rows> Steps<R> {
         now: UnixSeconds,
     ) -> Result<(), StoreError> {
         self.change(lease, now, |order| {
-            order.held_under(lease.fence)?;
-            order.leased_until = Some(now.after(by));
+            order.renew(lease.fence, by, now)?;
             Ok(None)
         })
         .await

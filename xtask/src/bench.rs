@@ -11,13 +11,9 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), BoxError> {
-    let benches = ["bench", "--package", "x402-benches", "--all-features", "--bench", "*", "--"];
-    job::run(cargo(benches).args(&arguments.filter))?;
-    if arguments.filter.as_deref().is_none_or(|filter| REDIS[6].contains(filter)) {
-        job::run(&mut cargo(REDIS))?;
-    }
-    Ok(())
+    job::run(cargo(BENCHES).args(&arguments.filter))
 }
 
-/// Beside its back end, as it measures that alone.
-const REDIS: [&str; 7] = ["bench", "--package", "x402-store", "--features", "redis", "--bench", "redis_open"];
+/// All features, for those that start Redis and PostgreSQL.
+const BENCHES: [&str; 9] =
+    ["bench", "--package", "x402-benches", "--package", "x402-store", "--all-features", "--bench", "*", "--"];

@@ -25,6 +25,8 @@ impl Anvil {
     pub(crate) fn start(binary: &Path) -> Result<Self, DevChainError> {
         let mut child = tethered(binary)
             .args(["--host", "127.0.0.1", "--port", "0", "--chain-id", &CHAIN_ID.to_string()])
+            // Or old states stay behind in the home folder, gigabytes after some runs.
+            .args(["--max-persisted-states", "0"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

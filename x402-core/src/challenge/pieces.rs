@@ -54,12 +54,17 @@ pub(super) fn v2(
 
 /// The version 1 object, if anything can be offered to strict version 1 clients: at most one way per network,
 /// since a version 1 payment does not name its token.
-pub(super) fn v1(resource: &v2::ResourceInfo, options: &[PriceOption]) -> Option<Vec<Piece>> {
+pub(super) fn v1(
+    resource: &v2::ResourceInfo,
+    options: &[PriceOption],
+    offers: &dyn Fn(&PriceOption) -> bool,
+) -> Option<Vec<Piece>> {
     let mut pieces =
         vec![Piece::text(r#"{"x402Version":1,"error":"#), Piece::Error, Piece::text(r#","accepts":["#)];
     let mut offered = Vec::new();
     for (index, option) in options.iter().enumerate() {
-        let Some(entry) = option.to_v1(resource).filter(|_| !offered.contains(&&option.network)) else {
+        let is_offered = |option: &PriceOption| offers(option) && !offered.contains(&&option.network);
+        let Some(entry) = option.to_v1(resource).filter(|_| is_offered(option)) else {
             continue;
         };
         // The URL stands in the middle of an entry: everything up to it, the hole, everything behind it.

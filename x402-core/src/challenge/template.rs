@@ -65,9 +65,20 @@ impl ChallengeTemplate {
         identifier: PaymentIdentifier,
         options: &[PriceOption],
     ) -> Self {
+        Self::offering(resource, binding, identifier, options, &|_| true)
+    }
+
+    /// The same, where only some ways to pay are for version 1.
+    pub(crate) fn offering(
+        resource: &v2::ResourceInfo,
+        binding: BindingLevel,
+        identifier: PaymentIdentifier,
+        options: &[PriceOption],
+        offered_v1: &dyn Fn(&PriceOption) -> bool,
+    ) -> Self {
         assert!(options.len() <= Self::MAX_OPTIONS, "a price table has at most 16 options per route");
         let v2 = pieces::v2(resource, binding, identifier, options);
-        let v1 = if identifier.is_required() { None } else { pieces::v1(resource, options) };
+        let v1 = if identifier.is_required() { None } else { pieces::v1(resource, options, offered_v1) };
         Self {
             options: options.iter().map(|option| quote::option_digest(&option.to_v2())).collect(),
             header: Message::base64(&resource.url, v2.clone()),

@@ -68,6 +68,8 @@ impl Engine {
             Ok(comparison) => comparison,
             Err(reason) => return Err(self.refuse(&attempt, &reason, None).await),
         };
+        // A seal covers what changes the money; the rest of what the facilitator wants to read is added again.
+        option = self.prices.completed(option);
         let payer = authorization.payer.clone();
         self.check_named(&attempt, &authorization).await?;
         let mut standing = Standing::Good;

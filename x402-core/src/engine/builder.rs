@@ -6,11 +6,11 @@ use super::{Engine, Shared, deferral::Deferrals, line::Lines, pulse::Pulse, work
 use crate::{
     DeferredLimits, SettleTiming,
     error::ConfigError,
-    facilitator::{Facilitator, RESOLVE_WITHIN, Witness},
+    facilitator::{Facilitator, RESOLVE_WITHIN, Witness, cannot_be_asked},
     order::{OrderStore, OrderTokens},
     price::Prices,
     quote::{QuoteKey, QuoteLifetime, QuoteSealer, SKEW},
-    scheme::{ExactEvmStructure, Scheme},
+    scheme::{ExactEvmStructure, Scheme, UptoEvmStructure},
     terms::Window,
     time::{Clock, SystemClock},
 };
@@ -158,11 +158,34 @@ impl EngineBuilder {
         self
     }
 
-    /// Builds the engine.
+    /// Builds the engine after asking the facilitator what it supports, so that every route can be settled and the 402s
+    /// carry what the facilitator wants in its terms, such as its account.
+    ///
+    /// A way to pay that the facilitator does not list in a fixed price is a mistake; in a price computed per request it
+    /// is one, too, told by 503 and an error in the log. Nothing is offered to version 1 that the facilitator does not list
+    /// for it. What was said at start holds as long as the engine lives. [`preflight`](Engine::preflight) is included.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build), and [`ConfigError`] when the facilitator cannot be asked, or naming the route, its scheme
+    /// and its network when it does not settle there.
+    pub async fn start(self) -> Result<Engine, ConfigError> {
+        let (prices, shared) = self.assemble()?;
+        let supported = shared.facilitator.supported().await.map_err(cannot_be_asked)?;
+        let engine = announced(prices.settled_by(supported)?, shared);
+        engine.preflight().await?;
+        Ok(engine)
+    }
+
+    /// Builds the engine. Nobody is asked: see [`start`](Self::start) for one that is known to be able to settle.
     ///
     /// # Errors
     /// [`ConfigError`] naming what is missing or contradicts itself, and what to do.
     pub fn build(self) -> Result<Engine, ConfigError> {
+        let (prices, shared) = self.assemble()?;
+        Ok(announced(prices, shared))
+    }
+
+    fn assemble(self) -> Result<(Prices, Shared), ConfigError> {
         let facilitator = self.facilitator.ok_or_else(|| {
             ConfigError::new(
                 "facilitator",
@@ -196,8 +219,9 @@ impl EngineBuilder {
             );
         }
         let mut schemes = self.schemes;
-        schemes.extend(facilitator.scheme());
+        schemes.extend(facilitator.schemes());
         schemes.push(Arc::new(ExactEvmStructure));
+        schemes.push(Arc::new(UptoEvmStructure));
         for option in self.prices.options() {
             if !schemes.iter().any(|scheme| scheme.name() == &*option.scheme) {
                 let problem = format!("scheme {:?} is not one this engine can check", option.scheme);
@@ -218,14 +242,18 @@ impl EngineBuilder {
             deferrals: Deferrals::new(self.settings.deferred),
             settings: self.settings,
         };
-        tracing::info!(
-            settle = shared.settings.settle.as_str(),
-            shared_store = shared.store.is_shared(),
-            "paywall built"
-        );
-        shared.settings.warn_of_deferred(&self.prices, shared.store.may_forget());
-        Ok(Engine { prices: self.prices, shared: Arc::new(shared) })
+        Ok((self.prices, shared))
     }
+}
+
+fn announced(prices: Prices, shared: Shared) -> Engine {
+    tracing::info!(
+        settle = shared.settings.settle.as_str(),
+        shared_store = shared.store.is_shared(),
+        "paywall built"
+    );
+    shared.settings.warn_of_deferred(&prices, shared.store.may_forget());
+    Engine { prices, shared: Arc::new(shared) }
 }
 
 impl fmt::Debug for EngineBuilder {

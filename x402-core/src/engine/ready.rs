@@ -11,6 +11,9 @@ impl Engine {
     /// Asks what the engine depends on whether it works: the order store, and the facilitator, which is asked what
     /// [`preflight`](Self::preflight) asks. For a readiness probe; takes at most ten seconds.
     ///
+    /// A remote facilitator's answer may be an hour old while it answers payments; one that is left alone after faults is asked
+    /// now.
+    ///
     /// # Errors
     /// [`NotReady`]: which part is not, and why. An engine that [drains](Self::drain) is not ready either.
     pub async fn ready(&self) -> Result<(), NotReady> {

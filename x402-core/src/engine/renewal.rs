@@ -58,7 +58,8 @@ impl Renewal {
 
 impl Known {
     fn set(&self, until: UnixSeconds) {
-        self.0.store(until.get(), Ordering::Relaxed);
+        // Answers may come in any order. None of them shortens a lease.
+        self.0.fetch_max(until.get(), Ordering::Relaxed);
     }
 }
 

@@ -82,7 +82,7 @@ impl Engine {
         payment: &Payment,
         hold: &mut Hold,
         attempt: Attempt,
-        patience: Duration,
+        mut patience: Duration,
     ) -> Result<Order, Unsettled> {
         let network = || payment.option.network.to_string();
         let transfer = Transfer::from(payment);
@@ -120,6 +120,10 @@ impl Engine {
             }
             Err(SettleError::Unavailable(source)) => {
                 tracing::warn!(error = %source, "settlement could not be sent");
+                if attempt == Attempt::First {
+                    // Nothing is on its way: there is nothing to wait for.
+                    patience = Duration::ZERO;
+                }
                 None
             }
         };

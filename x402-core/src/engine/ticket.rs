@@ -71,8 +71,8 @@ impl Ticket {
     pub async fn finish(self, outcome: Outcome) -> Result<Release, Reply> {
         let span = self.span.clone();
         let mut release = detached(self.conclude(outcome), &span).await?;
-        // The last look before the first byte. Between the end of the work and this connection's turn we may have stood
-        // still.
+        // The last look before the first byte: who stood still until now may have been overtaken, and its response be run
+        // for once more.
         while !release.delivery.is_sure() {
             let confirmed = async {
                 let sure = release.delivery.make_sure().await;
@@ -126,8 +126,6 @@ impl Ticket {
             *order = engine.settle_held(&claim, &mut hold).await?;
         }
         hold.if_dropped(IfDropped::Undelivered);
-        // Or somebody could take it over, and have it run once more, while its response is on its way.
-        hold.make_sure().await.map_err(|error| store_failed(&error))?;
         ended("settled");
         Ok(released(&claim, &order, DeliveryGuard::owed(hold)))
     }

@@ -116,6 +116,22 @@ impl RejectReason {
         }
     }
 
+    /// The reason code of the v2 protocol for a payment through Permit2, which has names of its own.
+    #[must_use]
+    pub fn permit2_code(&self) -> &str {
+        match self {
+            Self::WrongRecipient => "invalid_permit2_recipient_mismatch",
+            Self::WrongAmount { .. } => "permit2_amount_mismatch",
+            Self::Expired { .. } | Self::ExpiresTooLate { .. } => "permit2_deadline_expired",
+            Self::NotYetValid { .. } => "permit2_not_yet_valid",
+            Self::MalformedSignature | Self::WrongSignature => "invalid_permit2_signature",
+            Self::InsufficientFunds => "permit2_insufficient_balance",
+            Self::NonceAlreadyUsed => "permit2_invalid_nonce",
+            Self::SimulationFailed => "permit2_simulation_failed",
+            other => other.code(),
+        }
+    }
+
     /// Whether the authorization can never be settled any more, so that signing another is safe.
     ///
     /// A used nonce is not enough: it may have been used to pay us.

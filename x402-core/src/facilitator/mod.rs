@@ -3,29 +3,40 @@
 //! [`Facilitator`] is the stateful half of a scheme: a remote service, or our own node. [`Witness`] reads from a
 //! chain what became of an authorization, which a remote service alone cannot tell.
 
+mod asked;
+#[cfg(feature = "http-facilitator")]
+mod breaker;
 mod error;
+mod failover;
 #[cfg(feature = "http-facilitator")]
 mod http;
 mod payment;
 mod settlement;
+mod split;
+mod supported;
 mod witness;
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
-#[cfg(feature = "http-facilitator")]
-pub use self::http::{FACILITATOR_URL, HttpFacilitator, PUBLIC_TEST_FACILITATOR};
+pub(crate) use self::supported::cannot_be_asked;
 pub use self::{
+    asked::{Asked, Unasked},
     error::{SettleError, VerifyError},
+    failover::Failover,
     payment::Payment,
     settlement::Settlement,
+    split::Split,
     witness::{Evidence, Transfer, Witness},
 };
-use crate::{
-    error::ConfigError,
-    price::PriceOption,
-    scheme::Scheme,
-    wire::{X402Version, facilitator::SupportedKind},
+#[cfg(feature = "http-facilitator")]
+pub use self::{
+    breaker::BreakerLimits,
+    http::{
+        AuthHeaders, Authenticate, FACILITATOR_URL, FacilitatorCall, FacilitatorEndpoint, HttpFacilitator,
+        PUBLIC_TEST_FACILITATOR,
+    },
 };
+use crate::{error::ConfigError, price::PriceOption, scheme::Scheme, wire::facilitator::SupportedResponse};
 
 /// A future that ports return: boxed, since what it awaits takes milliseconds.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -54,23 +65,30 @@ pub trait Facilitator: Send + Sync {
     /// Dropped after its first poll the outcome is unknown; the engine never drops it.
     fn settle<'a>(&'a self, payment: &'a Payment) -> BoxFuture<'a, Result<Settlement, SettleError>>;
 
-    /// What this facilitator can settle.
+    /// What this facilitator can settle, and what it wants in the terms.
+    ///
+    /// Asked at start and for probes, never for a request.
     ///
     /// # Errors
     /// [`VerifyError::Unavailable`] when it does not answer.
-    fn supported(&self) -> BoxFuture<'_, Result<Vec<SupportedKind>, VerifyError>>;
+    fn supported(&self) -> BoxFuture<'_, Result<SupportedResponse, VerifyError>>;
 
     /// Checks at start that every option could be settled: networks, tokens, signing domains.
     ///
     /// # Errors
     /// [`ConfigError`] naming the option and what to do.
     fn preflight<'a>(&'a self, options: &'a [PriceOption]) -> BoxFuture<'a, Result<(), ConfigError>> {
-        Box::pin(async move { supports(self.supported().await, options) })
+        Box::pin(async move { supported::covers_all(self.supported().await, options) })
     }
 
     /// The stateless half, where this facilitator has one stronger than reading the structure.
     fn scheme(&self) -> Option<Arc<dyn Scheme>> {
         None
+    }
+
+    /// The stateless halves of all its schemes, where it has more than [the one](Self::scheme).
+    fn schemes(&self) -> Vec<Arc<dyn Scheme>> {
+        self.scheme().into_iter().collect()
     }
 
     /// The witness, where this facilitator has a chain of its own.
@@ -79,33 +97,35 @@ pub trait Facilitator: Send + Sync {
     }
 }
 
-fn supports(
-    supported: Result<Vec<SupportedKind>, VerifyError>,
-    options: &[PriceOption],
-) -> Result<(), ConfigError> {
-    let kinds = supported.map_err(|error| {
-        ConfigError::new("facilitator", format!("cannot be asked what it supports: {error}"))
-            .with_source(error)
-    })?;
-    let missing = options.iter().find(|option| !kinds.iter().any(|kind| covers(kind, option)));
-    missing.map_or(Ok(()), |option| {
-        Err(ConfigError::new(
-            "facilitator",
-            format!(
-                "cannot settle {} on {}; use one that lists it in /supported",
-                option.scheme, option.network
-            ),
-        ))
-    })
-}
+/// A shared facilitator is one, too.
+impl<T: Facilitator + ?Sized> Facilitator for Arc<T> {
+    fn verify<'a>(&'a self, payment: &'a Payment) -> BoxFuture<'a, Result<(), VerifyError>> {
+        (**self).verify(payment)
+    }
 
-/// Version 2 kinds name the network, or its whole family as `eip155:*`.
-fn covers(kind: &SupportedKind, option: &PriceOption) -> bool {
-    let network = option.network.as_str();
-    let family = || kind.network.strip_suffix('*').is_some_and(|prefix| network.starts_with(prefix));
-    kind.x402_version == X402Version::V2
-        && kind.scheme == *option.scheme
-        && (kind.network == network || family())
+    fn settle<'a>(&'a self, payment: &'a Payment) -> BoxFuture<'a, Result<Settlement, SettleError>> {
+        (**self).settle(payment)
+    }
+
+    fn supported(&self) -> BoxFuture<'_, Result<SupportedResponse, VerifyError>> {
+        (**self).supported()
+    }
+
+    fn preflight<'a>(&'a self, options: &'a [PriceOption]) -> BoxFuture<'a, Result<(), ConfigError>> {
+        (**self).preflight(options)
+    }
+
+    fn scheme(&self) -> Option<Arc<dyn Scheme>> {
+        (**self).scheme()
+    }
+
+    fn schemes(&self) -> Vec<Arc<dyn Scheme>> {
+        (**self).schemes()
+    }
+
+    fn witness(&self) -> Option<Arc<dyn Witness>> {
+        (**self).witness()
+    }
 }
 
 /// How long the engine waits for an unknown outcome before it answers 503.

@@ -1,8 +1,9 @@
 //! A payment on its way to be verified and settled.
 
 use crate::{
-    price::PriceOption,
-    scheme::Authorization,
+    error::RejectReason,
+    price::{AtomicAmount, PriceOption},
+    scheme::{Authorization, SignedMessage},
     wire::{PaymentRequirements, Presented, X402Version, v2::ResourceInfo},
 };
 
@@ -18,6 +19,8 @@ pub struct Payment {
     pub resource: ResourceInfo,
     /// What the payer signed.
     pub authorization: Authorization,
+    /// What is to be charged where that is less than was authorized: known when the handler has said so.
+    pub charge: Option<AtomicAmount>,
 }
 
 impl Payment {
@@ -29,7 +32,20 @@ impl Payment {
         resource: ResourceInfo,
         authorization: Authorization,
     ) -> Self {
-        Self { presented, option, resource, authorization }
+        Self { presented, option, resource, authorization, charge: None }
+    }
+
+    /// The same payment, to move this much of what was authorized.
+    #[must_use]
+    pub const fn charging(mut self, amount: AtomicAmount) -> Self {
+        self.charge = Some(amount);
+        self
+    }
+
+    /// What is to move: the charge, or else all that the option asks for.
+    #[must_use]
+    pub fn amount(&self) -> AtomicAmount {
+        self.charge.unwrap_or(self.option.amount)
     }
 
     /// The dialect of the payment.
@@ -38,14 +54,27 @@ impl Payment {
         self.presented.payment.version()
     }
 
-    /// The server's own terms in the dialect of the payment, as facilitators want them.
+    /// The code that `reason` has for this payment: in its dialect, and for how it moves the money.
+    #[must_use]
+    pub fn code<'a>(&self, reason: &'a RejectReason) -> &'a str {
+        match (self.version(), &self.authorization.message) {
+            (X402Version::V1, _) => reason.code_v1(),
+            (X402Version::V2, SignedMessage::Permit2(_)) => reason.permit2_code(),
+            (X402Version::V2, SignedMessage::Eip3009(_)) => reason.code(),
+        }
+    }
+
+    /// The server's own terms in the dialect of the payment, as facilitators want them, with the amount that is to move.
     ///
     /// `None` for a version 1 payment on a network that version 1 has no name for.
     #[must_use]
     pub fn requirements(&self) -> Option<PaymentRequirements> {
         match self.version() {
             X402Version::V1 => self.option.to_v1(&self.resource).map(PaymentRequirements::V1),
-            X402Version::V2 => Some(PaymentRequirements::V2(self.option.to_v2())),
+            X402Version::V2 => {
+                let option = PriceOption { amount: self.amount(), ..self.option.clone() };
+                Some(PaymentRequirements::V2(option.to_v2()))
+            }
         }
     }
 }

@@ -3,7 +3,13 @@
 use std::sync::Arc;
 
 use super::{BoxFuture, Payment, Settlement, VerifyError};
-use crate::{error::RejectReason, order::Order, price::PriceOption, scheme::PaymentKey, time::UnixSeconds};
+use crate::{
+    error::RejectReason,
+    order::Order,
+    price::{AtomicAmount, PriceOption},
+    scheme::PaymentKey,
+    time::UnixSeconds,
+};
 
 /// Reads from a chain what became of an authorization. Sends nothing.
 pub trait Witness: Send + Sync {
@@ -20,8 +26,10 @@ pub trait Witness: Send + Sync {
 pub struct Transfer {
     /// The payment's identity.
     pub key: PaymentKey,
-    /// Network, token, amount and recipient.
+    /// Network, token and recipient, and the most that may move.
     pub option: PriceOption,
+    /// What was to move.
+    pub amount: AtomicAmount,
     /// Who pays, in the network's canonical text form.
     pub payer: Arc<str>,
     /// The authorization's nonce.
@@ -38,11 +46,11 @@ impl Transfer {
     /// to look, and not to mix up payments.
     #[must_use]
     pub fn contradiction(&self, settlement: &Settlement) -> Option<&'static str> {
-        if settlement.transaction.is_empty() {
+        if settlement.transaction.is_empty() && !self.amount.is_zero() {
             Some("transaction")
         } else if settlement.network != self.option.network {
             Some("network")
-        } else if settlement.amount != self.option.amount {
+        } else if settlement.amount != self.amount {
             Some("amount")
         } else if !settlement.payer.eq_ignore_ascii_case(&self.payer) {
             Some("payer")
@@ -58,6 +66,7 @@ impl From<&Payment> for Transfer {
         Self {
             key: authorization.key,
             option: payment.option.clone(),
+            amount: payment.amount(),
             payer: authorization.payer.as_str().into(),
             nonce: authorization.nonce,
             valid_before: authorization.valid_before,
@@ -70,6 +79,7 @@ impl From<&Order> for Transfer {
         Self {
             key: order.key,
             option: order.terms.option.clone(),
+            amount: order.terms.option.amount,
             payer: Arc::clone(&order.payer),
             nonce: order.nonce,
             valid_before: order.valid_before,
@@ -100,7 +110,8 @@ mod tests {
         let amount = |amount: u64| AtomicAmount::from(amount);
         let transfer = Transfer {
             key: PaymentKey::from_bytes([1; 32]),
-            option: PriceOption::new(network("eip155:84532"), "0xA", amount(10), "0xB"),
+            option: PriceOption::new(network("eip155:84532"), "0xA", amount(50), "0xB"),
+            amount: amount(10),
             payer: "0xAbC".into(),
             nonce: [2; 32],
             valid_before: UnixSeconds::new(100),
@@ -112,6 +123,7 @@ mod tests {
             ("0x1", "eip155:8453", "0xAbC", 9, Some("network")),
             ("0x1", "eip155:84532", "0xAbC", 9, Some("amount")),
             ("0x1", "eip155:84532", "0xAbC", 11, Some("amount")),
+            ("0x1", "eip155:84532", "0xAbC", 50, Some("amount")),
             ("0x1", "eip155:84532", "0xAbD", 10, Some("payer")),
         ] {
             let settlement = Settlement::new(transaction.into(), network(on), payer.into(), amount(paid));

@@ -13,6 +13,9 @@
 //! handler, a settlement: [`Event::begins`]) needs a lease that runs, or somebody could take the order over the moment
 //! after and begin the same. A lapsed holder renews first; renewal is atomic, so it then holds the order again or
 //! learns that it was overtaken.
+//! One that was held up on its way to the store and comes after a later one does not shorten the lease.
+
+use std::time::Duration;
 
 use super::{Event, Order, StoreError};
 use crate::time::UnixSeconds;
@@ -27,11 +30,18 @@ impl Order {
         if event.begins() && !self.is_leased(now) { Err(StoreError::Lapsed) } else { Ok(()) }
     }
 
-    /// Whether the order is held under this fence, lapsed or not, so that its holder may renew.
+    /// Lets the holder with this fence work on until `now + by`, whether or not its lease has lapsed. Every store asks
+    /// inside its compare-and-set.
     ///
     /// # Errors
     /// [`StoreError::Overtaken`].
-    pub const fn held_under(&self, fence: u64) -> Result<(), StoreError> {
+    pub fn renew(&mut self, fence: u64, by: Duration, now: UnixSeconds) -> Result<(), StoreError> {
+        self.held_under(fence)?;
+        self.leased_until = self.leased_until.max(Some(now.after(by)));
+        Ok(())
+    }
+
+    const fn held_under(&self, fence: u64) -> Result<(), StoreError> {
         if self.fence == fence && self.leased_until.is_some() { Ok(()) } else { Err(StoreError::Overtaken) }
     }
 }

@@ -41,7 +41,8 @@ pub trait OrderStore: Send + Sync {
         now: UnixSeconds,
     ) -> BoxFuture<'a, Result<Order, StoreError>>;
 
-    /// Lets the holder work on until `now + by`, even if the lease has lapsed, as long as nobody took over.
+    /// Lets the holder work on until `now + by`, even if the lease has lapsed, as long as nobody took over:
+    /// [`Order::renew`]. Held up on its way, it never takes back what a later one gave.
     ///
     /// # Errors
     /// [`StoreError::Overtaken`] when another holder took over or the order was released.

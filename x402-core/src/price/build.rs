@@ -3,14 +3,22 @@
 use std::sync::Arc;
 
 use super::{
-    FixedPrice, NetworkId, PaymentIdentifier, Price, PriceError, PriceRule, Rule, RuleInfo, RulePrice, Token,
-    TransferMethod, address, known_network,
+    FixedPrice, NetworkId, PaymentIdentifier, Price, PriceError, PriceOption, PriceRule, Rule, RuleInfo,
+    RulePrice, Token, TransferMethod, address, known_network,
     pattern::Segment,
+    pricer::Paid,
     resolve::{Accounts, check_timeout},
-    rule::Part,
+    rule::{Asked, Part, Way},
+    table::template,
     tokens::is_named,
 };
-use crate::{SettleTiming, challenge::ChallengeTemplate, error::ConfigError, quote::RouteDigest, wire::v2};
+use crate::{
+    SettleTiming,
+    challenge::ChallengeTemplate,
+    error::ConfigError,
+    quote::RouteDigest,
+    wire::{facilitator::SupportedResponse, v2},
+};
 
 /// Checks recipients and tokens.
 pub(super) fn accounts(
@@ -76,19 +84,18 @@ pub(super) fn rule(
         return wrong("its media type is not plain text such as `application/json`");
     }
     check_timeout(max_timeout_seconds).map_err(|error| config(&at, error))?;
-    let price = match <[Part; 1]>::try_from(rule.price.parts) {
-        Ok([Part::Dynamic(pricer)]) => RulePrice::Dynamic(pricer),
+    let price = match <[Asked; 1]>::try_from(rule.price.parts) {
+        Ok([Asked { part: Part::Dynamic(pricer), way: Way::Plain }]) => RulePrice::Dynamic(pricer),
+        Ok([Asked { part: Part::Dynamic(pricer), way }]) => {
+            RulePrice::Dynamic(Arc::new(Paid { pricer, way }))
+        }
         other => {
             let price = Price { parts: other.map_or_else(|parts| parts, Vec::from) };
             let options =
                 accounts.resolve(&price, max_timeout_seconds).map_err(|error| config(&at, error))?;
-            let challenge = ChallengeTemplate::new(&resource, rule.binding, payment_identifier, &options);
-            if challenge.header_len(0) > MAX_HEADER {
-                return wrong(
-                    "its 402 does not fit the 8 KiB that proxies let pass; offer fewer ways to pay",
-                );
-            }
-            RulePrice::Fixed(FixedPrice { options: options.into(), challenge })
+            let supported = accounts.supported.as_deref();
+            let challenge = template(&resource, rule.binding, payment_identifier, &options, supported);
+            fixed(&at, options, challenge)?
         }
     };
     Ok(Rule {
@@ -104,7 +111,38 @@ pub(super) fn rule(
         max_timeout_seconds,
         digest: RouteDigest::new(origin, label),
         segments,
+        supported: accounts.supported.clone(),
     })
+}
+
+/// The same route once the facilitator said what it supports and what it wants in the terms.
+pub(super) fn settled(rule: &Rule, accounts: &Accounts) -> Result<Rule, ConfigError> {
+    let mut rule = Rule { supported: accounts.supported.clone(), ..rule.clone() };
+    if let RulePrice::Fixed(price) = &rule.price {
+        let at = format!("route `{}`", rule.pattern);
+        let options = price.options.iter().cloned().map(|option| accounts.settled(option));
+        let options: Vec<_> = options.collect::<Result<_, _>>().map_err(|error| {
+            let lists = accounts.supported.as_deref().map(SupportedResponse::summary).unwrap_or_default();
+            let problem =
+                format!("{error}: it lists {lists}; use one that does, or take this way to pay out");
+            ConfigError::new(&at, problem).with_source(error)
+        })?;
+        let challenge = rule.challenge(&options);
+        rule.price = fixed(&at, options, challenge)?;
+    }
+    Ok(rule)
+}
+
+fn fixed(
+    at: &str,
+    options: Vec<PriceOption>,
+    challenge: ChallengeTemplate,
+) -> Result<RulePrice, ConfigError> {
+    if challenge.header_len(0) > MAX_HEADER {
+        let problem = "its 402 does not fit the 8 KiB that proxies let pass; offer fewer ways to pay";
+        return Err(ConfigError::new(at, problem));
+    }
+    Ok(RulePrice::Fixed(FixedPrice { options: options.into(), challenge }))
 }
 
 impl RuleInfo {
@@ -131,13 +169,13 @@ fn check_token(network: &NetworkId, token: &Token) -> Result<(), PriceError> {
         return Err(PriceError::UnsupportedNetwork(network.clone()));
     }
     address::check_recipient(&token.address)?;
-    if token.transfer_method != TransferMethod::Eip3009 {
-        return Err(PriceError::TransferMethod(token.symbol.clone()));
+    match token.transfer_method {
+        TransferMethod::Eip3009 if token.name.is_none() || token.version.is_none() => {
+            Err(PriceError::NoSigningDomain(token.symbol.clone()))
+        }
+        TransferMethod::Eip3009 | TransferMethod::Permit2 => Ok(()),
+        TransferMethod::Native => Err(PriceError::TransferMethod(token.symbol.clone())),
     }
-    if token.name.is_none() || token.version.is_none() {
-        return Err(PriceError::NoSigningDomain(token.symbol.clone()));
-    }
-    Ok(())
 }
 
 fn config(at: &str, error: PriceError) -> ConfigError {

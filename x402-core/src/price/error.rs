@@ -48,10 +48,19 @@ pub enum PriceError {
     PaysTheToken(String),
     /// The name and version of the token's signing domain are not known.
     NoSigningDomain(String),
-    /// The token is not moved by EIP-3009.
+    /// The token cannot be moved as is asked for.
     TransferMethod(String),
     /// The scheme is not one that can be checked.
     Scheme(String),
+    /// The facilitator does not list such payments.
+    NobodySettles {
+        /// The scheme.
+        scheme: String,
+        /// The network.
+        network: NetworkId,
+    },
+    /// The facilitator takes less than was authorized, and does not say by which account.
+    NoFacilitatorAddress(NetworkId),
     /// The time a payer is given is outside 10 to 3600 seconds.
     Timeout(u64),
     /// The same way to pay is listed twice.
@@ -91,9 +100,18 @@ impl fmt::Display for PriceError {
                 write!(f, "the signing domain of `{token}` is not known; give its name and version")
             }
             Self::TransferMethod(token) => {
-                write!(f, "`{token}` is not moved by EIP-3009, and Permit2 is not supported")
+                write!(
+                    f,
+                    "`{token}` cannot be moved that way: `exact` knows EIP-3009 and Permit2, `upto` Permit2"
+                )
             }
-            Self::Scheme(scheme) => write!(f, "scheme `{scheme}` is not supported; use `exact`"),
+            Self::Scheme(scheme) => write!(f, "scheme `{scheme}` is not supported; use `exact` or `upto`"),
+            Self::NobodySettles { scheme, network } => {
+                write!(f, "the facilitator does not list {scheme} on {network} in /supported")
+            }
+            Self::NoFacilitatorAddress(network) => {
+                write!(f, "the facilitator lists upto on {network} without its facilitatorAddress")
+            }
             Self::Timeout(seconds) => write!(f, "{seconds} seconds to pay in is not within 10 to 3600"),
             Self::Duplicate(network) => write!(f, "a token of `{network}` is asked for twice"),
             Self::NestedDynamic => f.write_str("a dynamic price stands alone and answers with fixed ones"),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{AtomicAmount, NetworkId, PriceError, known_network};
+use super::{AtomicAmount, NetworkId, PriceError, TransferMethod, known_network};
 use crate::{
     quote,
     wire::{v1, v2},
@@ -16,19 +16,19 @@ use crate::{
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct PriceOption {
-    /// The scheme, `exact`.
+    /// The scheme: `exact` or `upto`.
     pub scheme: Arc<str>,
     /// The network.
     pub network: NetworkId,
     /// The token's address.
     pub asset: Arc<str>,
-    /// How much.
+    /// How much; in `upto`, the most it may become.
     pub amount: AtomicAmount,
     /// The recipient's address.
     pub pay_to: Arc<str>,
     /// How long the payer's authorization should be valid.
     pub max_timeout_seconds: u64,
-    /// Data of the scheme: the token's signing domain on EVM.
+    /// Data of the scheme: on EVM the token's signing domain and how it is moved.
     pub extra: Arc<Map<String, Value>>,
 }
 
@@ -60,6 +60,45 @@ impl PriceOption {
         extra.insert("name".to_owned(), name.into());
         extra.insert("version".to_owned(), version.into());
         self
+    }
+
+    /// Has the token moved by Permit2 instead of its own EIP-3009. Version 2 only.
+    #[must_use]
+    pub fn permit2(mut self) -> Self {
+        Arc::make_mut(&mut self.extra).insert(METHOD.to_owned(), "permit2".into());
+        self
+    }
+
+    /// Makes this the scheme `upto`: the payer authorizes the amount as a ceiling, through Permit2, and `facilitator`, the
+    /// one account that may settle, takes what was used. Version 2 only.
+    #[must_use]
+    pub fn upto(self, facilitator: &str) -> Self {
+        let mut option = self.ceiling();
+        Arc::make_mut(&mut option.extra).insert(FACILITATOR.to_owned(), facilitator.into());
+        option
+    }
+
+    /// `upto` with a facilitator yet to be named.
+    pub(super) fn ceiling(self) -> Self {
+        Self { scheme: UPTO.into(), ..self.permit2() }
+    }
+
+    /// Whether the amount is a ceiling.
+    #[must_use]
+    pub fn is_upto(&self) -> bool {
+        *self.scheme == *UPTO
+    }
+
+    /// How the payer's signature moves the token.
+    #[must_use]
+    pub fn transfer_method(&self) -> TransferMethod {
+        method(self.extra.get(METHOD))
+    }
+
+    /// The one account that may settle, in `upto`.
+    #[must_use]
+    pub fn facilitator_address(&self) -> Option<&str> {
+        self.extra.get(FACILITATOR)?.as_str()
     }
 
     /// The entry of a version 2 402, without a quote.
@@ -135,19 +174,35 @@ impl PriceOption {
             && same_address(&self.asset, &accepted.asset)
             && same_address(&self.pay_to, &accepted.pay_to)
             && self.max_timeout_seconds == accepted.max_timeout_seconds
+            && self.transfer_method() == method(echoed(METHOD))
             && self.extra.iter().all(|(name, value)| echoed(name) == Some(value))
+    }
+
+    /// Whether version 1 has words for it.
+    pub(crate) fn is_for_v1(&self) -> bool {
+        *self.scheme == *EXACT && self.transfer_method() == TransferMethod::Eip3009
     }
 
     /// The network's name for strict version 1 clients, if this option can be offered to them.
     pub(crate) fn legacy_name(&self) -> Option<&'static str> {
         let network = known_network(&self.network)?;
-        let offered =
-            *self.scheme == *EXACT && network.in_legacy_enum && self.amount < MAX_LEGACY_AMOUNT.into();
+        let offered = self.is_for_v1() && network.in_legacy_enum && self.amount < MAX_LEGACY_AMOUNT.into();
         network.v1_name.as_deref().filter(|_| offered)
     }
 }
 
+/// How a token is moved where this is the member of `extra` that says so.
+fn method(member: Option<&Value>) -> TransferMethod {
+    match member {
+        None => TransferMethod::Eip3009,
+        Some(name) => name.as_str().map_or(TransferMethod::Native, TransferMethod::from),
+    }
+}
+
 pub(crate) const EXACT: &str = "exact";
+pub(crate) const UPTO: &str = "upto";
+const METHOD: &str = "assetTransferMethod";
+const FACILITATOR: &str = "facilitatorAddress";
 pub(crate) const DEFAULT_TIMEOUT_SECONDS: u64 = 300;
 /// Strict version 1 parsers take 18 digits.
 const MAX_LEGACY_AMOUNT: u64 = 1_000_000_000_000_000_000;
@@ -202,6 +257,28 @@ mod tests {
     }
 
     #[test]
+    fn ways_to_move_one_token_are_told_apart() {
+        let (eip3009, permit2, upto) = (option(), option().permit2(), option().upto("0x1"));
+        for (ours, method) in [
+            (&eip3009, TransferMethod::Eip3009),
+            (&permit2, TransferMethod::Permit2),
+            (&upto, TransferMethod::Permit2),
+        ] {
+            assert_eq!(ours.transfer_method(), method);
+            for theirs in [&eip3009, &permit2, &upto] {
+                assert_eq!(ours.same_terms(&theirs.to_v2()), ours == theirs);
+            }
+        }
+        assert_eq!((upto.is_upto(), upto.facilitator_address()), (true, Some("0x1")));
+        assert_eq!(PriceOption::from_v2(&upto.to_v2()).unwrap(), upto, "all of it is sealed");
+        let mut explicit = eip3009.to_v2();
+        explicit.extra.as_mut().unwrap().insert(METHOD.to_owned(), "eip3009".into());
+        assert!(eip3009.same_terms(&explicit), "said or not, it is the same");
+        explicit.extra.as_mut().unwrap().insert(METHOD.to_owned(), 7.into());
+        assert!(!eip3009.same_terms(&explicit));
+    }
+
+    #[test]
     fn sealed_terms_leave_behind_what_no_seal_covers() {
         let mut echo = option().to_v2();
         let extra = echo.extra.as_mut().unwrap();
@@ -218,9 +295,10 @@ mod tests {
         let entry = option().to_v1(&resource).unwrap();
         assert_eq!((entry.network.as_str(), entry.description.as_str()), ("base-sepolia", ""));
         assert_eq!(entry.output_schema, None);
-        let refused: [fn(&mut PriceOption); 3] = [
+        let refused: [fn(&mut PriceOption); 4] = [
             |option| option.network = "eip155:1".parse().unwrap(),
             |option| option.scheme = "upto".into(),
+            |option| *option = option.clone().permit2(),
             |option| option.amount = MAX_LEGACY_AMOUNT.into(),
         ];
         for change in refused {

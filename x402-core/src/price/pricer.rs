@@ -1,8 +1,8 @@
 //! Prices that depend on the request.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
-use super::Price;
+use super::{Price, rule::Way};
 use crate::{error::BoxError, facilitator::BoxFuture, head::RequestFacts};
 
 /// Computes what a request costs when a fixed price will not do.
@@ -26,6 +26,18 @@ where
     fn price(&self, request: RequestFacts) -> BoxFuture<'_, Result<Price, BoxError>> {
         let price = self(request);
         Box::pin(async move { price.await.map(Into::into).map_err(Into::into) })
+    }
+}
+
+/// A pricer whose prices are paid in another way.
+pub(super) struct Paid {
+    pub(super) pricer: Arc<dyn Pricer>,
+    pub(super) way: Way,
+}
+
+impl Pricer for Paid {
+    fn price(&self, request: RequestFacts) -> BoxFuture<'_, Result<Price, BoxError>> {
+        Box::pin(async move { Ok(self.pricer.price(request).await?.by(self.way)) })
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
     resolve::Accounts,
     routes::{Routes, Table},
 };
-use crate::error::ConfigError;
+use crate::{error::ConfigError, wire::facilitator::SupportedResponse};
 
 /// What every route costs, and who is paid. Cheap to clone.
 ///
@@ -60,6 +60,35 @@ impl Prices {
             rules: vec![info],
             priced: vec![rule],
         })))
+    }
+
+    /// The same table for a facilitator that supports this: every way to pay has the data that the facilitator wants in
+    /// it, and what it does not settle is not offered. Prices computed per request are held against it when they
+    /// are computed.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming a route that the facilitator cannot settle.
+    pub fn settled_by(&self, supported: SupportedResponse) -> Result<Self, ConfigError> {
+        let accounts = Accounts { supported: Some(Arc::new(supported)), ..Accounts::clone(&self.0.accounts) };
+        let changed = self.0.priced.iter().map(|rule| Ok(Arc::new(build::settled(rule, &accounts)?)));
+        let changed: Vec<_> = changed.collect::<Result<_, ConfigError>>()?;
+        let new = |old: &Arc<Rule>| {
+            let at = self.0.priced.iter().position(|rule| Arc::ptr_eq(rule, old));
+            changed[at.expect("every rule of the routes is listed")].clone()
+        };
+        Ok(Self(Arc::new(Inner {
+            origin: self.0.origin.clone(),
+            accounts: Arc::new(accounts),
+            identifier: self.0.identifier,
+            routes: self.0.routes.with_rules(&new),
+            rules: self.0.rules.clone(),
+            priced: changed,
+        })))
+    }
+
+    /// A way to pay that was sealed into a quote, with the data that the facilitator wants in it.
+    pub(crate) fn completed(&self, option: PriceOption) -> PriceOption {
+        self.0.accounts.settled(option.clone()).unwrap_or(option)
     }
 
     /// What the table says about a request. Allocates nothing where an ordinary path is free or priced.

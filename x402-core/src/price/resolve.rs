@@ -4,15 +4,23 @@ use std::sync::Arc;
 
 use super::{
     AtomicAmount, NetworkId, Price, PriceError, PriceOption, Token, TransferMethod, address, known_network,
-    option::EXACT, rule::Part, tokens::is_named,
+    option::{EXACT, UPTO},
+    rule::{Asked, Part, Way},
+    tokens::is_named,
 };
-use crate::{challenge::ChallengeTemplate, quote};
+use crate::{
+    challenge::ChallengeTemplate,
+    quote,
+    wire::{X402Version, facilitator::SupportedResponse},
+};
 
 /// Who is paid, and in which tokens besides the known ones.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Accounts {
     pub(super) recipients: Vec<(NetworkId, Arc<str>)>,
     pub(super) tokens: Vec<(NetworkId, Token)>,
+    /// What the facilitator said at start, if it was asked: nothing else is offered from then on.
+    pub(super) supported: Option<Arc<SupportedResponse>>,
 }
 
 impl Accounts {
@@ -20,7 +28,8 @@ impl Accounts {
     pub(super) fn resolve(&self, price: &Price, timeout: u64) -> Result<Vec<PriceOption>, PriceError> {
         check_timeout(timeout)?;
         let mut options = Vec::new();
-        for part in &price.parts {
+        for Asked { part, way } in &price.parts {
+            let first = options.len();
             match part {
                 Part::Dollars(text) => {
                     if self.recipients.is_empty() {
@@ -40,21 +49,44 @@ impl Accounts {
                     let token = self.named(network, token)?;
                     options.push(self.option(network, token, decimal(amount, token)?, timeout)?);
                 }
-                Part::Option(option) => options.push(self.complete(option)?),
+                Part::Option(option) => options.push(option.clone()),
                 Part::Mistake(mistake) => return Err(mistake.clone()),
                 Part::Dynamic(_) => return Err(PriceError::NestedDynamic),
             }
+            for option in &mut options[first..] {
+                let asked = option.clone();
+                *option = self.complete(match way {
+                    Way::Plain => asked,
+                    Way::Permit2 => asked.permit2(),
+                    Way::UpTo => asked.ceiling(),
+                })?;
+            }
         }
         check_list(&options)?;
-        Ok(options)
+        options.into_iter().map(|option| self.settled(option)).collect()
+    }
+
+    /// A way to pay with what the facilitator wants in it.
+    pub(super) fn settled(&self, option: PriceOption) -> Result<PriceOption, PriceError> {
+        let Some(supported) = &self.supported else { return Ok(option) };
+        let (scheme, network) = (option.scheme.to_string(), option.network.clone());
+        let option = supported.complete(option).ok_or(PriceError::NobodySettles { scheme, network })?;
+        if option.is_upto() {
+            let no_facilitator = || PriceError::NoFacilitatorAddress(option.network.clone());
+            address::check_recipient(option.facilitator_address().ok_or_else(no_facilitator)?)?;
+        }
+        Ok(option)
     }
 
     /// A way to pay, for people.
     pub(super) fn show(&self, option: &PriceOption) -> String {
         let PriceOption { network, asset, amount, .. } = option;
+        let most = if option.is_upto() { "up to " } else { "" };
         match self.tokens(network).find(|token| is_named(token, asset, true)) {
-            Some(token) => format!("{} {} on {network}", amount.to_decimal(token.decimals), token.symbol),
-            None => format!("{amount} units of {asset} on {network}"),
+            Some(token) => {
+                format!("{most}{} {} on {network}", amount.to_decimal(token.decimals), token.symbol)
+            }
+            None => format!("{most}{amount} units of {asset} on {network}"),
         }
     }
 
@@ -69,16 +101,15 @@ impl Accounts {
         let (_, pay_to) = recipient.ok_or_else(|| PriceError::NoRecipient(network.clone()))?;
         let mut option = PriceOption::new(network.clone(), token.address.as_str(), amount, pay_to.clone());
         option.max_timeout_seconds = timeout;
-        self.complete(&option)
+        Ok(option)
     }
 
-    /// Checks a way to pay, and adds the signing domain of a token that is known.
-    fn complete(&self, option: &PriceOption) -> Result<PriceOption, PriceError> {
-        let mut option = option.clone();
+    /// Checks a way to pay, and adds what is known of its token: how it is moved, and its signing domain.
+    fn complete(&self, mut option: PriceOption) -> Result<PriceOption, PriceError> {
         if !option.network.is_evm() {
             return Err(PriceError::UnsupportedNetwork(option.network));
         }
-        if *option.scheme != *EXACT {
+        if *option.scheme != *EXACT && *option.scheme != *UPTO {
             return Err(PriceError::Scheme(option.scheme.to_string()));
         }
         if option.amount.is_zero() {
@@ -87,22 +118,31 @@ impl Accounts {
         check_timeout(option.max_timeout_seconds)?;
         address::check(&option.asset)?;
         address::check_recipient(&option.pay_to)?;
+        if let Some(facilitator) = option.facilitator_address() {
+            address::check_recipient(facilitator)?;
+        }
         if option.pay_to.eq_ignore_ascii_case(&option.asset) {
             return Err(PriceError::PaysTheToken(option.pay_to.to_string()));
         }
         let token = self.tokens(&option.network).find(|token| is_named(token, &option.asset, true)).cloned();
-        let other_method = option.extra.get("assetTransferMethod").is_some_and(|method| method != "eip3009");
-        if other_method
-            || token.as_ref().is_some_and(|token| token.transfer_method != TransferMethod::Eip3009)
-        {
-            return Err(PriceError::TransferMethod(option.asset.to_string()));
+        let known = token.as_ref().map(|token| token.transfer_method);
+        if known == Some(TransferMethod::Permit2) && option.transfer_method() == TransferMethod::Eip3009 {
+            option = option.permit2();
         }
+        let domain_needed = match option.transfer_method() {
+            TransferMethod::Eip3009 if !option.is_upto() => true,
+            TransferMethod::Permit2 => false,
+            _ => return Err(PriceError::TransferMethod(option.asset.to_string())),
+        };
         let has = |name| option.extra.get(name).is_some_and(serde_json::Value::is_string);
         if !has("name") || !has("version") {
-            let domain = token.and_then(|token| token.name.zip(token.version));
-            let no_domain = || PriceError::NoSigningDomain(option.asset.to_string());
-            let (name, version) = domain.ok_or_else(no_domain)?;
-            option = option.signing_domain(&name, &version);
+            // Through Permit2 the domain only tells payers that they may sign their approval.
+            let token = token.filter(|token| domain_needed || token.eip2612 != Some(false));
+            match token.and_then(|token| token.name.zip(token.version)) {
+                Some((name, version)) => option = option.signing_domain(&name, &version),
+                None if domain_needed => return Err(PriceError::NoSigningDomain(option.asset.to_string())),
+                None => {}
+            }
         }
         if option.extra.contains_key(quote::MEMBER) {
             Arc::make_mut(&mut option.extra).remove(quote::MEMBER);
@@ -147,6 +187,12 @@ impl Accounts {
     }
 }
 
+/// Whether a payment of version 1 for this option could be settled.
+pub(super) fn settles_v1(supported: Option<&SupportedResponse>, option: &PriceOption) -> bool {
+    supported
+        .is_none_or(|supported| supported.kind(X402Version::V1, &option.scheme, &option.network).is_some())
+}
+
 /// Whether a payer can be given this long: settled in time, and remembered until it cannot be settled any more.
 pub(super) fn check_timeout(seconds: u64) -> Result<(), PriceError> {
     if (10..=3600).contains(&seconds) { Ok(()) } else { Err(PriceError::Timeout(seconds)) }
@@ -161,7 +207,10 @@ fn check_list(options: &[PriceOption]) -> Result<(), PriceError> {
     }
     for (index, option) in options.iter().enumerate() {
         let same = |other: &PriceOption| {
-            other.network == option.network && other.asset.eq_ignore_ascii_case(&option.asset)
+            other.network == option.network
+                && other.asset.eq_ignore_ascii_case(&option.asset)
+                && other.scheme == option.scheme
+                && other.transfer_method() == option.transfer_method()
         };
         if options[..index].iter().any(same) {
             return Err(PriceError::Duplicate(option.network.clone()));

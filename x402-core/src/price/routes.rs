@@ -45,6 +45,25 @@ pub(super) enum Routes {
 }
 
 impl Routes {
+    /// The same routes with other rules behind them.
+    pub(super) fn with_rules(&self, new: &impl Fn(&Arc<Rule>) -> Arc<Rule>) -> Self {
+        match self {
+            Self::Every(rule) => Self::Every(new(rule)),
+            Self::Table(table) => {
+                let mut table = table.clone();
+                table.root.change(&mut |leaf: &mut Leaf| {
+                    for (_, entry) in &mut leaf.0 {
+                        match entry {
+                            Entry::Priced(rule) | Entry::Covered(rule) => *rule = new(rule),
+                            Entry::Free { .. } => {}
+                        }
+                    }
+                });
+                Self::Table(table)
+            }
+        }
+    }
+
     pub(super) fn lookup(&self, method: &str, path: &str) -> Lookup<'_> {
         let plain = is_plain(path);
         if !plain && is_ambiguous(path) {
@@ -61,7 +80,7 @@ impl Routes {
 }
 
 /// Patterns by segments.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Table {
     root: Node<Leaf>,
     /// Every method that has a rule, in the order of `Allow`.
@@ -70,7 +89,7 @@ pub(super) struct Table {
 }
 
 /// What one pattern says, by method.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Leaf(Vec<(Arc<str>, Entry)>);
 
 #[derive(Clone, Debug)]

@@ -18,10 +18,28 @@ use crate::{SettleTiming, error::BoxError, head::RequestFacts, quote::BindingLev
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Price {
-    pub(super) parts: Vec<Part>,
+    pub(super) parts: Vec<Asked>,
 }
 
-/// One part of a price. What is wrong with it is kept until the table is built.
+/// One part of a price, and how it is paid.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) part: Part,
+    pub(super) way: Way,
+}
+
+/// How a payer pays: the later ones need what the earlier do, and more.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Way {
+    /// As the token is moved.
+    Plain,
+    /// Through Permit2.
+    Permit2,
+    /// Up to the amount, through Permit2.
+    UpTo,
+}
+
+/// What a part is. What is wrong with it is kept until the table is built.
 #[derive(Clone, Debug)]
 pub(super) enum Part {
     Dollars(String),
@@ -64,7 +82,29 @@ impl Price {
 
     /// Ways to pay written out, each with its recipient.
     pub fn options(options: Vec<PriceOption>) -> Self {
-        Self { parts: options.into_iter().map(Part::Option).collect() }
+        Self { parts: options.into_iter().map(|option| Part::Option(option).into()).collect() }
+    }
+
+    /// A price that is known only when the request was served: the payer authorizes this much at most, and the handler
+    /// says what it was. By the scheme `upto`: through Permit2, for clients of version 2, and settled by the one account
+    /// that the facilitator names in its `/supported`.
+    ///
+    /// ```
+    /// use x402_core::price::Price;
+    ///
+    /// let at_most_ten_cents = Price::up_to("$0.10");
+    /// let in_euros = Price::up_to(Price::token("eip155:8453", "EURC", "0.10"));
+    /// ```
+    pub fn up_to(most: impl Into<Self>) -> Self {
+        most.into().by(Way::UpTo)
+    }
+
+    /// The same price, moved by Permit2 instead of the token's own EIP-3009, for clients of version 2. A payer needs to
+    /// have approved Permit2 once, or a token and a facilitator by which the approval can be signed (EIP-2612).
+    ///
+    /// Tokens that are known to have no EIP-3009 are moved this way without being asked to.
+    pub fn permit2(self) -> Self {
+        self.by(Way::Permit2)
     }
 
     /// A price computed for each request, by an async closure over its [facts](RequestFacts). See [`Pricer`].
@@ -89,8 +129,21 @@ impl Price {
         self
     }
 
+    pub(super) fn by(mut self, way: Way) -> Self {
+        for asked in &mut self.parts {
+            asked.way = asked.way.max(way);
+        }
+        self
+    }
+
     fn one(part: Part) -> Self {
-        Self { parts: vec![part] }
+        Self { parts: vec![part.into()] }
+    }
+}
+
+impl From<Part> for Asked {
+    fn from(part: Part) -> Self {
+        Self { part, way: Way::Plain }
     }
 }
 

@@ -2,16 +2,16 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{PaymentIdentifier, PriceOption, Pricer, path, pattern::Segment};
+use super::{PaymentIdentifier, PriceOption, Pricer, path, pattern::Segment, resolve::settles_v1};
 use crate::{
     SettleTiming,
     challenge::ChallengeTemplate,
     quote::{BindingLevel, QuoteScope, RouteDigest},
-    wire::v2,
+    wire::{facilitator::SupportedResponse, v2},
 };
 
 /// A route that costs something.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Rule {
     /// The pattern as it was written, or `*`: the label of this route in logs and metrics.
@@ -36,6 +36,7 @@ pub struct Rule {
     pub max_timeout_seconds: u64,
     pub(super) digest: RouteDigest,
     pub(super) segments: Box<[Segment]>,
+    pub(super) supported: Option<Arc<SupportedResponse>>,
 }
 
 impl Rule {
@@ -58,7 +59,8 @@ impl Rule {
     /// never gives so many.
     #[must_use]
     pub fn challenge(&self, options: &[PriceOption]) -> ChallengeTemplate {
-        ChallengeTemplate::new(&self.resource, self.binding, self.payment_identifier, options)
+        let supported = self.supported.as_deref();
+        template(&self.resource, self.binding, self.payment_identifier, options, supported)
     }
 
     /// The parameters of the pattern in this path, percent-decoded, in the order of the pattern.
@@ -85,7 +87,20 @@ impl Rule {
     }
 }
 
+/// The 402 with these ways to pay; in version 1 only with those that the facilitator, if it was asked, settles there.
+pub(super) fn template(
+    resource: &v2::ResourceInfo,
+    binding: BindingLevel,
+    identifier: PaymentIdentifier,
+    options: &[PriceOption],
+    supported: Option<&SupportedResponse>,
+) -> ChallengeTemplate {
+    let offered_v1 = |option: &PriceOption| settles_v1(supported, option);
+    ChallengeTemplate::offering(resource, binding, identifier, options, &offered_v1)
+}
+
 /// What a route costs.
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum RulePrice {
     /// The same for every request.

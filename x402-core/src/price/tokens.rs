@@ -22,6 +22,8 @@ pub struct Token {
     pub version: Option<String>,
     /// How it is moved by a signature.
     pub transfer_method: TransferMethod,
+    /// Whether a holder's approval of Permit2 can be signed, too (EIP-2612), as far as is known.
+    pub eip2612: Option<bool>,
 }
 
 impl Token {
@@ -35,7 +37,16 @@ impl Token {
             name: None,
             version: None,
             transfer_method: TransferMethod::Eip3009,
+            eip2612: None,
         }
+    }
+
+    /// Has it moved by Permit2, as tokens without EIP-3009 must be. Its signing domain is then needed only where holders
+    /// sign their approvals of Permit2 (EIP-2612).
+    #[must_use]
+    pub fn permit2(mut self) -> Self {
+        self.transfer_method = TransferMethod::Permit2;
+        self
     }
 
     /// The name and version that its EIP-712 domain separator is made of, exactly as on chain.
@@ -169,6 +180,8 @@ struct AssetEntry {
     decimals: u8,
     eip712: Option<Domain>,
     transfer_method: TransferMethod,
+    #[serde(rename = "supportsEip2612")]
+    eip2612: Option<bool>,
     default: bool,
 }
 
@@ -203,6 +216,7 @@ impl From<AssetEntry> for Token {
             name,
             version,
             transfer_method: entry.transfer_method,
+            eip2612: entry.eip2612,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use super::pattern::Segment;
 
 /// A node: where the path goes on, and what ends here.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Node<T> {
     literals: HashMap<Box<str>, Self, BuildHasherDefault<TextHasher>>,
     param: Option<Box<Self>>,
@@ -29,6 +29,15 @@ impl<T: Default> Node<T> {
 }
 
 impl<T> Node<T> {
+    /// Shows everything in the tree to `change`.
+    pub(super) fn change(&mut self, change: &mut impl FnMut(&mut T)) {
+        self.literals.values_mut().for_each(|node| node.change(change));
+        if let Some(node) = &mut self.param {
+            node.change(change);
+        }
+        self.wildcard.iter_mut().chain(&mut self.here).for_each(change);
+    }
+
     /// Shows `accept` what fits the path, the most specific first, until it takes something. `path` is what
     /// stands behind the last slash, or nothing at the path's end. Allocates nothing, and visits each node once.
     pub(super) fn find<'a, R>(

@@ -40,7 +40,8 @@ pub use self::{
 pub const MEMBER: &str = "quote";
 
 /// The members of `extra` that a seal covers.
-pub(crate) const SEALED_EXTRA: [&str; 4] = ["name", "version", "assetTransferMethod", "paymentFlow"];
+pub(crate) const SEALED_EXTRA: [&str; 5] =
+    ["name", "version", "assetTransferMethod", "paymentFlow", "facilitatorAddress"];
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Eip3009, PaymentKey};
+use super::{Eip3009, PaymentKey, Permit2};
 use crate::{price::AtomicAmount, time::UnixSeconds};
 
 /// What a payer signed, read out of a payload and not yet compared with anything.
@@ -17,7 +17,7 @@ pub struct Authorization {
     pub payer: String,
     /// Whom the signature pays, in the network's canonical text form.
     pub recipient: String,
-    /// How much it moves.
+    /// How much it moves, or the most it may.
     pub amount: AtomicAmount,
     /// The first second after which it can be settled.
     pub valid_after: UnixSeconds,
@@ -60,12 +60,15 @@ impl Authorization {
 pub enum SignedMessage {
     /// `TransferWithAuthorization` of EIP-3009.
     Eip3009(Eip3009),
+    /// `PermitWitnessTransferFrom` of Permit2, for one of the x402 proxies.
+    Permit2(Permit2),
 }
 
 impl fmt::Debug for SignedMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Eip3009(_) => f.write_str("Eip3009(..)"),
+            Self::Permit2(_) => f.write_str("Permit2(..)"),
         }
     }
 }

@@ -32,7 +32,7 @@ impl FromStr for EvmAddress {
     fn from_str(text: &str) -> Result<Self, ParseAddressError> {
         let digits = text.strip_prefix("0x").ok_or(ParseAddressError)?;
         let mut bytes = [0; 20];
-        super::exact_evm::hex_into(digits, &mut bytes).ok_or(ParseAddressError)?;
+        super::members::hex_into(digits, &mut bytes).ok_or(ParseAddressError)?;
         Ok(Self(bytes))
     }
 }

@@ -1,12 +1,16 @@
 //! Payment schemes: how a payload is read, and how its signature is checked, without any I/O.
 //!
-//! [`ExactEvmStructure`] reads `exact` payments on EVM chains and leaves the signature to the facilitator;
-//! `x402-evm` has the one that recovers the signer itself.
+//! [`ExactEvmStructure`] reads `exact` payments on EVM chains, [`UptoEvmStructure`] those of `upto`; both leave the
+//! signature to the facilitator. `x402-evm` has the ones that recover the signer themselves.
 
 mod authorization;
+mod eip3009;
 mod evm_address;
 mod exact_evm;
+mod members;
 mod payment_key;
+mod permit2;
+mod upto_evm;
 
 use std::fmt;
 
@@ -14,9 +18,12 @@ use serde_json::Value;
 
 pub use self::{
     authorization::{Authorization, SignedMessage},
+    eip3009::Eip3009,
     evm_address::{EvmAddress, ParseAddressError},
-    exact_evm::{Eip3009, ExactEvmStructure},
+    exact_evm::ExactEvmStructure,
     payment_key::PaymentKey,
+    permit2::{EXACT_PERMIT2_PROXY, PERMIT2, Permit2, Permit2Witness, UPTO_PERMIT2_PROXY},
+    upto_evm::UptoEvmStructure,
 };
 use crate::{error::RejectReason, price::PriceOption};
 

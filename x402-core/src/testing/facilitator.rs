@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use self::answers::Script;
 pub use self::answers::{EvidenceAnswer, SettleAnswer, VerifyAnswer};
-use super::FakeSignatures;
+use super::{FakeSignatures, FakeUptoSignatures};
 use crate::{
     error::RejectReason,
     facilitator::{
@@ -20,7 +20,10 @@ use crate::{
     },
     scheme::{PaymentKey, Proof, Scheme},
     time::{Clock, UnixSeconds},
-    wire::{X402Version, facilitator::SupportedKind},
+    wire::{
+        X402Version,
+        facilitator::{SupportedKind, SupportedResponse},
+    },
 };
 
 /// A facilitator that moves imaginary money, and fails as told. Clones share one ledger: keep one in the test, give the
@@ -224,18 +227,28 @@ impl Facilitator for FakeFacilitator {
         })
     }
 
-    fn supported(&self) -> BoxFuture<'_, Result<Vec<SupportedKind>, VerifyError>> {
-        let kind = SupportedKind {
-            x402_version: X402Version::V2,
-            scheme: "exact".to_owned(),
-            network: "eip155:*".to_owned(),
+    fn supported(&self) -> BoxFuture<'_, Result<SupportedResponse, VerifyError>> {
+        let kind = |x402_version, scheme: &str, network: &str| SupportedKind {
+            x402_version,
+            scheme: scheme.to_owned(),
+            network: network.to_owned(),
             extra: None,
         };
-        Box::pin(async move { Ok(vec![kind]) })
+        let old = ["base", "base-sepolia"].map(|network| kind(X402Version::V1, "exact", network));
+        let mut upto = kind(X402Version::V2, "upto", "eip155:*");
+        upto.extra =
+            Some([("facilitatorAddress".to_owned(), FACILITATOR_ADDRESS.into())].into_iter().collect());
+        let kinds = [kind(X402Version::V2, "exact", "eip155:*"), upto].into_iter().chain(old).collect();
+        Box::pin(async move { Ok(SupportedResponse { kinds, ..SupportedResponse::default() }) })
     }
 
     fn scheme(&self) -> Option<Arc<dyn Scheme>> {
         self.state().local_proof.then(|| Arc::new(FakeSignatures) as _)
+    }
+
+    fn schemes(&self) -> Vec<Arc<dyn Scheme>> {
+        let schemes: [Arc<dyn Scheme>; 2] = [Arc::new(FakeSignatures), Arc::new(FakeUptoSignatures)];
+        if self.state().local_proof { schemes.into() } else { Vec::new() }
     }
 
     fn witness(&self) -> Option<Arc<dyn Witness>> {
@@ -292,7 +305,7 @@ impl State {
             format!("0x{}", authorization.key),
             payment.option.network.clone(),
             authorization.payer.clone(),
-            authorization.amount,
+            payment.amount(),
         );
         self.settled.insert(authorization.key, settlement.clone());
         self.transfers.push(settlement.clone());
@@ -334,6 +347,8 @@ impl Drop for Hanging<'_> {
     }
 }
 
+/// The account that it would settle with.
+const FACILITATOR_ADDRESS: &str = "0x976EA74026E726554dB657fA54763abd0C3a0aa9";
 const DOWN: &str = "fake facilitator is down";
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub mod store_contract;
 pub use self::{
     clock::FakeClock,
     facilitator::{EvidenceAnswer, FakeFacilitator, SettleAnswer, VerifyAnswer},
-    payer::{TestPayer, header, payload, sign},
-    signature::{FakeSignatures, fake_signature},
+    payer::{TestPayer, header, payload, permit2_payload, sign},
+    signature::{FakeSignatures, FakeUptoSignatures, fake_permit2_signature, fake_signature},
 };
 pub use crate::entropy::predictable;

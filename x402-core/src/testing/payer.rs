@@ -15,11 +15,14 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::fake_signature;
+use super::{fake_permit2_signature, fake_signature};
 use crate::{
     facilitator::Payment,
-    price::{AtomicAmount, NetworkId, PriceOption},
-    scheme::{Eip3009, EvmAddress, ExactEvmStructure},
+    price::{AtomicAmount, NetworkId, PriceOption, TransferMethod},
+    scheme::{
+        EXACT_PERMIT2_PROXY, Eip3009, EvmAddress, ExactEvmStructure, Permit2, Permit2Witness,
+        UPTO_PERMIT2_PROXY, UptoEvmStructure,
+    },
     time::{Clock, SystemClock},
     wire::{
         V1, V2, decode_payment,
@@ -98,7 +101,7 @@ impl TestPayer {
         v2::PaymentPayload {
             x402_version: V2,
             accepted: accepted.clone(),
-            payload: payload(&self.authorize(&option)),
+            payload: self.sign(&option),
             resource: Some(challenge.resource.clone()),
             extensions: challenge.extensions.clone(),
         }
@@ -144,6 +147,41 @@ impl TestPayer {
         sign(message, option)
     }
 
+    /// The same through Permit2, exactly or up to the option's amount.
+    ///
+    /// # Panics
+    /// When the option is not on an EVM chain.
+    #[must_use]
+    pub fn authorize_permit2(&self, option: &PriceOption) -> Permit2 {
+        let lifetime = Duration::from_secs(option.max_timeout_seconds);
+        let facilitator = option.facilitator_address().filter(|_| option.is_upto());
+        let mut message = Permit2 {
+            owner: self.address,
+            token: option.asset.parse().expect("the token is an EVM address"),
+            amount: option.amount.get(),
+            spender: if option.is_upto() { UPTO_PERMIT2_PROXY } else { EXACT_PERMIT2_PROXY },
+            nonce: U256::from_be_bytes(self.next_nonce()),
+            deadline: U256::from(self.clock.now().after(lifetime).get()),
+            witness: Permit2Witness {
+                to: option.pay_to.parse().expect("the recipient is an EVM address"),
+                facilitator: facilitator.map(|account| account.parse().expect("an EVM address")),
+                valid_after: U256::ZERO,
+            },
+            signature: Vec::new(),
+        };
+        let signature = fake_permit2_signature(&message, option).expect("the option is on an EVM chain");
+        message.signature = signature.to_vec();
+        message
+    }
+
+    /// The scheme's payload, made for how the option moves its token.
+    fn sign(&self, option: &PriceOption) -> Value {
+        match option.transfer_method() {
+            TransferMethod::Permit2 => permit2_payload(&self.authorize_permit2(option)),
+            _ => payload(&self.authorize(option)),
+        }
+    }
+
     /// A payment for `option` as the engine hands it to a [`Facilitator`](crate::facilitator::Facilitator), to test one
     /// by itself.
     ///
@@ -157,7 +195,9 @@ impl TestPayer {
         let challenge =
             v2::PaymentRequired { x402_version: V2, error: None, resource, accepts, extensions: None };
         let presented = decode_payment(&header(&self.answer_v2(&challenge))).expect("it was just encoded");
-        let authorization = ExactEvmStructure::authorization(presented.payment.scheme_payload(), option);
+        let read =
+            if option.is_upto() { UptoEvmStructure::authorization } else { ExactEvmStructure::authorization };
+        let authorization = read(presented.payment.scheme_payload(), option);
         Payment::new(presented, option.clone(), resource_info, authorization.expect("it was just written"))
     }
 
@@ -200,6 +240,27 @@ pub fn payload(message: &Eip3009) -> Value {
     })
 }
 
+/// The same for a message to Permit2.
+#[must_use]
+pub fn permit2_payload(message: &Permit2) -> Value {
+    let Permit2Witness { to, facilitator, valid_after } = message.witness;
+    let mut witness = json!({ "to": to.to_string(), "validAfter": valid_after.to_string() });
+    if let Some(facilitator) = facilitator {
+        witness["facilitator"] = facilitator.to_string().into();
+    }
+    json!({
+        "signature": hex(&message.signature),
+        "permit2Authorization": {
+            "from": message.owner.to_string(),
+            "permitted": { "token": message.token.to_string(), "amount": message.amount.to_string() },
+            "spender": message.spender.to_string(),
+            "nonce": message.nonce.to_string(),
+            "deadline": message.deadline.to_string(),
+            "witness": witness,
+        },
+    })
+}
+
 /// The header text of a payment.
 #[must_use]
 pub fn header(message: &impl Serialize) -> Bytes {
@@ -217,10 +278,8 @@ fn option_v1(accepted: &v1::PaymentRequirements) -> Option<PriceOption> {
 
 fn payable<T>((_, option): &(T, PriceOption)) -> bool {
     let is_address = |text: &str| text.parse::<EvmAddress>().is_ok();
-    &*option.scheme == "exact"
-        && option.network.is_evm()
-        && is_address(&option.asset)
-        && is_address(&option.pay_to)
+    let known = &*option.scheme == "exact" || option.facilitator_address().is_some_and(is_address);
+    known && option.network.is_evm() && is_address(&option.asset) && is_address(&option.pay_to)
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -235,7 +294,7 @@ mod tests {
     use super::*;
     use crate::{
         scheme::{Proof, Scheme},
-        testing::{FakeClock, FakeSignatures},
+        testing::{FakeClock, FakeSignatures, FakeUptoSignatures},
         time::UnixSeconds,
     };
 
@@ -286,6 +345,25 @@ mod tests {
                 UnixSeconds::new(1_800_000_000 + option().max_timeout_seconds)
             );
             assert_eq!(FakeSignatures.prove(&authorization, &option()).unwrap(), Proof::Signed);
+        }
+    }
+
+    #[test]
+    fn permit2_and_upto_are_answered_too() {
+        let facilitator = format!("0x{:040x}", 9);
+        let schemes: [(PriceOption, &dyn Scheme); 2] =
+            [(option().permit2(), &FakeSignatures), (option().upto(&facilitator), &FakeUptoSignatures)];
+        for (option, scheme) in schemes {
+            let payment = TestPayer::new("alice").payment(&option);
+            let authorization = scheme.read(payment.presented.payment.scheme_payload(), &option).unwrap();
+            assert_eq!(authorization.digest, payment.authorization.digest);
+            assert_eq!(scheme.prove(&authorization, &option), Ok(Proof::Signed));
+            let mut other = authorization;
+            if let crate::scheme::SignedMessage::Permit2(message) = &mut other.message {
+                message.witness.valid_after += U256::ONE;
+            }
+            let refused = Err(crate::error::RejectReason::WrongSignature);
+            assert_eq!(scheme.prove(&other, &option), refused);
         }
     }
 

@@ -5,7 +5,10 @@ use sha2::{Digest, Sha256};
 use crate::{
     error::RejectReason,
     price::PriceOption,
-    scheme::{Authorization, Eip3009, EvmAddress, ExactEvmStructure, Proof, Scheme, SignedMessage},
+    scheme::{
+        Authorization, Eip3009, EvmAddress, ExactEvmStructure, Permit2, Proof, Scheme, SignedMessage,
+        UptoEvmStructure,
+    },
 };
 
 /// The one signature that [`FakeSignatures`] takes for `message` in the signing domain of `option`'s token; none where
@@ -34,10 +37,31 @@ pub fn fake_signature(message: &Eip3009, option: &PriceOption) -> Option<[u8; 65
     Some(signature)
 }
 
-/// `exact` on EVM chains with the signatures of [`fake_signature`]: proves payments of a
+/// The same for a message to Permit2.
+#[must_use]
+pub fn fake_permit2_signature(message: &Permit2, option: &PriceOption) -> Option<[u8; 65]> {
+    let chain_id = option.network.chain_id()?;
+    let unsigned = Permit2 { signature: Vec::new(), ..message.clone() };
+    let mut signature = [27; 65];
+    for (part, half) in signature[..64].chunks_exact_mut(32).enumerate() {
+        let mut hash = Sha256::new();
+        hash.update(b"x402 fake signature v1\0permit2\0");
+        hash.update([u8::try_from(part).expect("a signature has two halves")]);
+        hash.update(chain_id.to_be_bytes());
+        hash.update(unsigned.digest());
+        half.copy_from_slice(&hash.finalize());
+    }
+    Some(signature)
+}
+
+/// `exact` on EVM chains with the signatures of [`fake_signature`] and [`fake_permit2_signature`]: proves payments of a
 /// [`TestPayer`](super::TestPayer) locally, as `x402-evm` proves real ones.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FakeSignatures;
+
+/// The same for `upto`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FakeUptoSignatures;
 
 impl Scheme for FakeSignatures {
     fn name(&self) -> &'static str {
@@ -49,12 +73,33 @@ impl Scheme for FakeSignatures {
     }
 
     fn prove(&self, authorization: &Authorization, option: &PriceOption) -> Result<Proof, RejectReason> {
-        let SignedMessage::Eip3009(message) = &authorization.message;
-        let wanted = fake_signature(message, option).ok_or(RejectReason::UnsupportedScheme)?;
-        match message.signature.len() {
-            65 if message.signature == wanted => Ok(Proof::Signed),
-            65 => Err(RejectReason::WrongSignature),
-            _ => Err(RejectReason::MalformedSignature),
-        }
+        prove(authorization, option)
+    }
+}
+
+impl Scheme for FakeUptoSignatures {
+    fn name(&self) -> &'static str {
+        "upto"
+    }
+
+    fn read(&self, payload: &serde_json::Value, option: &PriceOption) -> Result<Authorization, RejectReason> {
+        UptoEvmStructure::authorization(payload, option)
+    }
+
+    fn prove(&self, authorization: &Authorization, option: &PriceOption) -> Result<Proof, RejectReason> {
+        prove(authorization, option)
+    }
+}
+
+fn prove(authorization: &Authorization, option: &PriceOption) -> Result<Proof, RejectReason> {
+    let (signature, wanted) = match &authorization.message {
+        SignedMessage::Eip3009(message) => (&message.signature, fake_signature(message, option)),
+        SignedMessage::Permit2(message) => (&message.signature, fake_permit2_signature(message, option)),
+    };
+    let wanted = wanted.ok_or(RejectReason::UnsupportedScheme)?;
+    match signature.len() {
+        65 if *signature == wanted => Ok(Proof::Signed),
+        65 => Err(RejectReason::WrongSignature),
+        _ => Err(RejectReason::MalformedSignature),
     }
 }

@@ -17,7 +17,7 @@ use x402_core::{
     scheme::{PaymentKey, Scheme},
     testing::{EvidenceAnswer, FakeClock, FakeFacilitator, SettleAnswer},
     time::UnixSeconds,
-    wire::facilitator::SupportedKind,
+    wire::facilitator::SupportedResponse,
 };
 
 use crate::{
@@ -374,7 +374,7 @@ impl Facilitator for Panicky {
         self.honest.settle(payment)
     }
 
-    fn supported(&self) -> BoxFuture<'_, Result<Vec<SupportedKind>, VerifyError>> {
+    fn supported(&self) -> BoxFuture<'_, Result<SupportedResponse, VerifyError>> {
         self.honest.supported()
     }
 

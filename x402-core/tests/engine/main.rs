@@ -18,6 +18,7 @@ mod leases;
 mod ports;
 mod retries;
 mod settlement;
+mod start;
 mod support;
 mod upgrades;
 mod worker;

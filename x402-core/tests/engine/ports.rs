@@ -24,7 +24,7 @@ use x402_core::{
     scheme::{PaymentKey, Scheme},
     testing::{FakeClock, FakeFacilitator},
     time::{Clock, UnixSeconds},
-    wire::facilitator::SupportedKind,
+    wire::facilitator::SupportedResponse,
 };
 
 use crate::{
@@ -147,7 +147,7 @@ impl Facilitator for Fused {
         Box::pin(self.fuse.pass(self.inner.settle(payment)))
     }
 
-    fn supported(&self) -> BoxFuture<'_, Result<Vec<SupportedKind>, VerifyError>> {
+    fn supported(&self) -> BoxFuture<'_, Result<SupportedResponse, VerifyError>> {
         self.inner.supported()
     }
 

@@ -153,3 +153,18 @@ async fn a_refusal_after_an_unknown_outcome_is_no_proof_that_nothing_moved() {
     assert_eq!(world.send(&request.paid(&payment)).await.status, 200);
     assert_eq!((world.handler_runs(), world.facilitator.transfers().len()), (1, 1));
 }
+
+#[tokio::test]
+async fn nobody_waits_for_a_settlement_that_was_not_sent() {
+    let world = World::new();
+    let request = Request::get("/weather/oslo");
+    let paid = request.paid(&world.pay(&request).await);
+    world.facilitator.next_settle(SettleAnswer::Unavailable);
+    let begun = std::time::Instant::now();
+    let answer = world.send(&paid).await;
+    assert_eq!((answer.status, answer.reason().as_str()), (503, "settlement_unresolved"));
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(!answer.has("payment-required") && answer.has("retry-after"));
+    assert_eq!(world.send(&paid).await.status, 200);
+    assert_eq!((world.handler_runs(), world.facilitator.transfers().len()), (1, 1));
+}

@@ -6,7 +6,7 @@ use serde_json::{Value, json, value::RawValue};
 use x402_core::{
     facilitator::Payment,
     price::{NetworkId, PriceOption},
-    scheme::ExactEvmStructure,
+    scheme::{ExactEvmStructure, UptoEvmStructure},
     wire::{PaymentPayload, Presented, v2::ResourceInfo},
 };
 
@@ -43,7 +43,9 @@ pub(crate) fn payment(request: &Value) -> Option<Payment> {
         mime_type: Some(text("mimeType").to_owned()),
         ..ResourceInfo::default()
     };
-    let authorization = ExactEvmStructure::authorization(message.scheme_payload(), &option).ok()?;
+    let read =
+        if option.is_upto() { UptoEvmStructure::authorization } else { ExactEvmStructure::authorization };
+    let authorization = read(message.scheme_payload(), &option).ok()?;
     Some(Payment::new(Presented { payment: message, json }, option, resource, authorization))
 }
 

@@ -20,7 +20,13 @@ use super::{
 
 /// Keeps every event as a line, at the most verbose level.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<String>>);
+pub(crate) struct Log(Arc<Mutex<String>>);
+
+impl Log {
+    pub(crate) fn text(&self) -> String {
+        self.0.lock().unwrap().clone()
+    }
+}
 
 struct Line(String);
 
@@ -82,7 +88,7 @@ async fn what_only_the_operator_can_mend_is_logged_without_secrets() {
     }
     drop(guard);
 
-    let log = log.0.lock().unwrap().clone();
+    let log = log.text();
     let errors: Vec<_> = log.lines().filter(|line| line.starts_with(Level::ERROR.as_str())).collect();
     assert_eq!(errors.len(), 4, "{log}");
     assert!(errors.iter().all(|line| line.contains(server.url())), "{log}");

@@ -23,6 +23,7 @@ use x402_core::{
 
 use crate::{
     deliveries::{Run, arrives, is_sent_again, leaves, leaves_from_handler},
+    process::Process,
     request::Request,
     server::{Life, Server, TIMINGS},
     world::{World, short},
@@ -235,7 +236,7 @@ impl Client {
         let got = tokio::select! {
             biased;
             () = process.gone() => Got::Nothing,
-            got = process.turns(world, self.exchange(&engine, process.server, signed)) => got,
+            got = process.turns(world, self.exchange(&engine, &process, signed)) => got,
         };
         if let Got::Reply(reply) = &got {
             world.tell("client", || {
@@ -248,7 +249,7 @@ impl Client {
         got
     }
 
-    async fn exchange(&self, engine: &Engine, server: usize, signed: &Signed) -> Got {
+    async fn exchange(&self, engine: &Engine, process: &Arc<Process>, signed: &Signed) -> Got {
         let attempt = match engine.triage(&signed.request) {
             Triage::Check(attempt) => attempt,
             Triage::Reply(reply) => return Got::Reply(reply),
@@ -256,18 +257,19 @@ impl Client {
         };
         match engine.admit(attempt).await {
             Admission::Reply(reply) => Got::Reply(reply),
-            Admission::Enter(ticket) => self.handle(ticket, server, signed).await,
+            Admission::Enter(ticket) => self.handle(ticket, process, signed).await,
         }
     }
 
     /// The handler, and the response on its way.
-    async fn handle(&self, ticket: Ticket, server: usize, signed: &Signed) -> Got {
+    async fn handle(&self, ticket: Ticket, process: &Arc<Process>, signed: &Signed) -> Got {
         let (world, rng, key) = (&self.world, &self.world.rng, &signed.key);
         let run = world.next_run();
         world.tell("handler", || format!("run {run} for {}", short(key)));
         world.count("handler runs");
-        let (path, fence) = (signed.request.path().to_owned(), world.rows().fence_of_run(server, key));
-        world.deliveries().begins(run, Run { path, fence });
+        let (path, fence) =
+            (signed.request.path().to_owned(), world.rows().fence_of_run(process.server, key));
+        world.deliveries().begins(run, Run { path, fence, process: Arc::clone(process) });
         if ticket.context().payment_key != *key {
             world.broken("a handler was told of another payment");
         }

@@ -1,11 +1,17 @@
 //! What arrived at clients, and whether it may have.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use tokio::time::Instant;
 use x402_core::scheme::PaymentKey;
 
-use crate::world::{Forgot, World, short};
+use crate::{
+    process::Process,
+    world::{Forgot, World, short},
+};
 
 /// Responses by payment.
 #[derive(Debug, Default)]
@@ -23,6 +29,7 @@ pub(crate) struct Run {
     pub(crate) path: String,
     /// Under which its order was held when it began.
     pub(crate) fence: Option<u64>,
+    pub(crate) process: Arc<Process>,
 }
 
 /// A run of the handler whose response arrived in full.
@@ -123,8 +130,8 @@ pub(crate) fn arrives(world: &World, key: &PaymentKey, run: u64, begun: Instant,
     }
 }
 
-/// Whether the holder of a response lost the order while its response was out, or arrived and that was not recorded: it
-/// had no means to call it back.
+/// Whether the holder of a response had no means to call it back: it died, stood still or was not heard while its
+/// response was out, or when it had arrived, and somebody else took over.
 fn was_lost(
     world: &World,
     deliveries: &Deliveries,
@@ -132,10 +139,14 @@ fn was_lost(
     one: &Delivery,
     next: &Delivery,
 ) -> bool {
-    let (fence, out) = (deliveries.fence_of(one.run), one.begun..=next.begun);
+    let Some(Run { fence: Some(fence), process, .. }) = deliveries.runs.get(&one.run) else { return false };
     let rows = world.rows();
     let mut lapses = rows.orders.get(key).into_iter().flat_map(|row| &row.lapses);
-    lapses.any(|(at, overtaken)| Some(*overtaken) == fence && out.contains(at))
+    lapses.any(|(at, overtaken)| {
+        overtaken == fence
+            && (one.begun..=next.begun).contains(at)
+            && process.was_troubled(key, one.begun, *at)
+    })
 }
 
 const SERVERS: u64 = 2;

@@ -10,7 +10,7 @@ use x402_core::{
     },
     scheme::{Proof, Scheme},
     testing::FakeSignatures,
-    wire::facilitator::SupportedKind,
+    wire::facilitator::SupportedResponse,
 };
 
 use crate::{
@@ -85,8 +85,8 @@ impl Facilitator for Remote {
         })
     }
 
-    fn supported(&self) -> BoxFuture<'_, Result<Vec<SupportedKind>, VerifyError>> {
-        Box::pin(async { Ok(Vec::new()) })
+    fn supported(&self) -> BoxFuture<'_, Result<SupportedResponse, VerifyError>> {
+        Box::pin(async { Ok(SupportedResponse::default()) })
     }
 
     fn scheme(&self) -> Option<Arc<dyn Scheme>> {

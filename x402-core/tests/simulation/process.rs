@@ -16,6 +16,8 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+use x402_core::scheme::PaymentKey;
+
 use crate::world::World;
 
 /// A process. Its ports ask it before and after each call whether it is still there.
@@ -28,6 +30,15 @@ pub(crate) struct Process {
     fuse: AtomicI64,
     accident: Mutex<Accident>,
     stands_until: Mutex<Instant>,
+    troubles: Mutex<Vec<Trouble>>,
+}
+
+/// Why a process may have failed to tell the store of an order, or of all of them.
+#[derive(Clone, Debug)]
+struct Trouble {
+    of: Option<PaymentKey>,
+    from: Instant,
+    until: Instant,
 }
 
 /// What happens to a process in the middle of something.
@@ -47,7 +58,22 @@ impl Process {
             fuse: AtomicI64::new(-1),
             accident: Mutex::new(Accident::Death),
             stands_until: Mutex::new(Instant::now()),
+            troubles: Mutex::default(),
         }
+    }
+
+    /// From now on, for so long, the store does not hear of an order as soon as it should.
+    pub(crate) fn is_troubled(&self, of: Option<PaymentKey>, length: Duration) {
+        let from = Instant::now();
+        self.troubles.lock().unwrap().push(Trouble { of, from, until: from + length });
+    }
+
+    /// Whether that was so at some time between the two.
+    pub(crate) fn was_troubled(&self, key: &PaymentKey, from: Instant, until: Instant) -> bool {
+        let troubles = self.troubles.lock().unwrap();
+        troubles.iter().any(|trouble| {
+            trouble.of.is_none_or(|of| of == *key) && trouble.from <= until && from <= trouble.until
+        })
     }
 
     /// The accident happens when its ports were called so many times more, each call counting for its beginning and its end.
@@ -61,6 +87,7 @@ impl Process {
     }
 
     pub(crate) fn die(&self) {
+        self.is_troubled(None, FOR_EVER);
         self.dead.store(true, Ordering::Relaxed);
         self.gone.notify_waiters();
     }
@@ -120,6 +147,7 @@ impl Process {
     }
 
     fn stand_still(&self, length: Duration) {
+        self.is_troubled(None, length);
         *self.stands_until.lock().unwrap() = Instant::now() + length;
     }
 
@@ -127,3 +155,5 @@ impl Process {
         *self.stands_until.lock().unwrap()
     }
 }
+
+const FOR_EVER: Duration = Duration::from_secs(1 << 20);

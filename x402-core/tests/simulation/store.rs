@@ -93,10 +93,7 @@ impl Rows {
     }
 
     fn renew(&mut self, lease: &Lease, by: Duration, now: UnixSeconds) -> Result<(), StoreError> {
-        let row = self.held(lease)?;
-        row.order.held_under(lease.fence)?;
-        row.order.leased_until = Some(now.after(by));
-        Ok(())
+        self.held(lease)?.order.renew(lease.fence, by, now)
     }
 
     fn held(&mut self, lease: &Lease) -> Result<&mut Row, StoreError> {
@@ -182,15 +179,17 @@ impl StoreLine {
     /// One step: `work` is done at once, at some time after it was asked for.
     async fn step<T: Send + 'static>(
         &self,
+        of: Option<&PaymentKey>,
         what: impl FnOnce() -> String + Send,
         work: impl FnOnce(&mut Rows) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let world = &self.world;
         let lost = || Err(StoreError::Unavailable("no answer".into()));
         self.process.pass().await;
-        sleep(self.trip()).await;
+        self.travel(of).await;
         let stands = world.store_stands_until();
         if stands > Instant::now() {
+            self.is_late(of, stands - Instant::now());
             sleep_until(stands).await;
         }
         let fault = match world.strikes(world.climate.store_faults) {
@@ -215,19 +214,32 @@ impl StoreLine {
             format!("{} {fault:?} -> {answered}", what())
         });
         if fault != Fault::None {
-            sleep(world.rng.seconds(0, 5)).await;
+            let silence = world.rng.seconds(0, 5);
+            self.is_late(of, silence);
+            sleep(silence).await;
         }
         if world.is_stormy() {
-            sleep(self.trip()).await;
+            self.travel(of).await;
         }
         self.process.pass().await;
         answer
     }
 
-    fn trip(&self) -> Duration {
+    /// The store hears of an order later than it should.
+    fn is_late(&self, of: Option<&PaymentKey>, length: Duration) {
+        if of.is_some() {
+            self.process.is_troubled(of.copied(), length);
+        }
+    }
+
+    async fn travel(&self, of: Option<&PaymentKey>) {
         let world = &self.world;
         let most = if world.strikes(2) { 20 } else { 0 };
-        Duration::from_millis(world.rng.between(0, 4)) + world.rng.seconds(0, most)
+        let trip = Duration::from_millis(world.rng.between(0, 4)) + world.rng.seconds(0, most);
+        if most > 0 {
+            self.is_late(of, trip);
+        }
+        sleep(trip).await;
     }
 }
 
@@ -238,12 +250,11 @@ impl OrderStore for StoreLine {
         now: UnixSeconds,
     ) -> BoxFuture<'a, Result<Opened, StoreError>> {
         let asked = request.clone();
-        Box::pin(
-            self.step(
-                move || format!("open {}", short(&request.key)),
-                move |rows| Ok(rows.open(&asked, now)),
-            ),
-        )
+        Box::pin(self.step(
+            Some(&request.key),
+            move || format!("open {}", short(&request.key)),
+            move |rows| Ok(rows.open(&asked, now)),
+        ))
     }
 
     fn advance<'a>(
@@ -262,7 +273,7 @@ impl OrderStore for StoreLine {
                 }
                 Ok(advanced)
             };
-            let advanced = self.step(what, work).await;
+            let advanced = self.step(Some(&lease.key), what, work).await;
             if let Ok(order) = &advanced
                 && order.state.payment == PaymentState::Unresolved
             {
@@ -280,7 +291,7 @@ impl OrderStore for StoreLine {
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         let held = lease.clone();
         let what = move || format!("renew {} #{}", short(&lease.key), lease.fence);
-        Box::pin(self.step(what, move |rows| rows.renew(&held, by, now)))
+        Box::pin(self.step(Some(&lease.key), what, move |rows| rows.renew(&held, by, now)))
     }
 
     fn find<'a>(
@@ -289,7 +300,11 @@ impl OrderStore for StoreLine {
         now: UnixSeconds,
     ) -> BoxFuture<'a, Result<Option<Order>, StoreError>> {
         let wanted = *key;
-        Box::pin(self.step(move || format!("find {}", short(key)), move |rows| Ok(rows.find(&wanted, now))))
+        Box::pin(self.step(
+            Some(key),
+            move || format!("find {}", short(key)),
+            move |rows| Ok(rows.find(&wanted, now)),
+        ))
     }
 
     fn response<'a>(
@@ -298,6 +313,7 @@ impl OrderStore for StoreLine {
     ) -> BoxFuture<'a, Result<Option<Arc<StoredResponse>>, StoreError>> {
         let wanted = *key;
         Box::pin(self.step(
+            Some(key),
             move || format!("response {}", short(key)),
             move |rows| Ok(rows.responses.get(&wanted).cloned()),
         ))
@@ -309,6 +325,7 @@ impl OrderStore for StoreLine {
     ) -> BoxFuture<'a, Result<Option<Arc<KeptPayment>>, StoreError>> {
         let wanted = *key;
         Box::pin(self.step(
+            Some(key),
             move || format!("payment {}", short(key)),
             move |rows| Ok(rows.payments.get(&wanted).cloned()),
         ))
@@ -321,12 +338,12 @@ impl OrderStore for StoreLine {
         now: UnixSeconds,
     ) -> BoxFuture<'a, Result<Vec<(Lease, Order)>, StoreError>> {
         let worker = *worker;
-        Box::pin(self.step(|| "due".to_owned(), move |rows| Ok(rows.due(&worker, limit, now))))
+        Box::pin(self.step(None, || "due".to_owned(), move |rows| Ok(rows.due(&worker, limit, now))))
     }
 
     fn deferred<'a>(&'a self, payer: &'a str) -> BoxFuture<'a, Result<Deferred, StoreError>> {
         let wanted = payer.to_owned();
-        Box::pin(self.step(|| "deferred".to_owned(), move |rows| Ok(rows.deferred(&wanted))))
+        Box::pin(self.step(None, || "deferred".to_owned(), move |rows| Ok(rows.deferred(&wanted))))
     }
 
     fn page<'a>(
@@ -345,6 +362,7 @@ impl OrderStore for StoreLine {
 
     fn tidy(&self, now: UnixSeconds) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(self.step(
+            None,
             || "tidy".to_owned(),
             move |rows| {
                 rows.tidy(now);

@@ -2,6 +2,7 @@
 
 mod facts;
 mod flight;
+mod gas;
 mod prepare;
 mod settle;
 mod verify;
@@ -14,9 +15,13 @@ use x402_core::{
     price::{NetworkId, PriceOption},
     scheme::Scheme,
     time::{Clock, SystemClock},
-    wire::{X402Version, facilitator::SupportedKind},
+    wire::{
+        X402Version,
+        facilitator::{SupportedKind, SupportedResponse},
+    },
 };
 
+pub use self::gas::GasLevel;
 use self::{facts::Facts, flight::Flights};
 use crate::{
     contract_wallet::ContractAccounts,
@@ -172,7 +177,7 @@ impl Facilitator for EvmFacilitator {
         })
     }
 
-    fn supported(&self) -> BoxFuture<'_, Result<Vec<SupportedKind>, VerifyError>> {
+    fn supported(&self) -> BoxFuture<'_, Result<SupportedResponse, VerifyError>> {
         Box::pin(async move {
             let chain_id = self.0.rpc.chain_id().await?;
             let network = NetworkId::new(&format!("eip155:{chain_id}"))
@@ -184,7 +189,9 @@ impl Facilitator for EvmFacilitator {
                 extra: None,
             };
             let v1 = network.v1_name().map(|name| kind(X402Version::V1, name));
-            Ok([kind(X402Version::V2, network.as_str())].into_iter().chain(v1).collect())
+            let kinds = [kind(X402Version::V2, network.as_str())].into_iter().chain(v1).collect();
+            let signers = [(network.to_string(), vec![self.0.sender.key().address().to_string()])].into();
+            Ok(SupportedResponse { kinds, signers, ..SupportedResponse::default() })
         })
     }
 

@@ -160,8 +160,9 @@ async fn a_node_that_is_down_says_nothing_about_the_payment() {
 #[tokio::test(flavor = "multi_thread")]
 async fn both_dialects_are_supported_on_the_nodes_chain() {
     let world = World::start();
-    let kinds = world.facilitator().supported().await.unwrap();
-    let kinds: Vec<_> = kinds.iter().map(|kind| (kind.x402_version, &*kind.scheme, &*kind.network)).collect();
+    let supported = world.facilitator().supported().await.unwrap();
+    let kinds: Vec<_> =
+        supported.kinds.iter().map(|kind| (kind.x402_version, &*kind.scheme, &*kind.network)).collect();
     assert_eq!(
         kinds,
         [(X402Version::V2, "exact", "eip155:84532"), (X402Version::V1, "exact", "base-sepolia")]

@@ -14,7 +14,7 @@ use x402_core::{
     quote::QuoteKey,
     scheme::Scheme,
     time::UnixSeconds,
-    wire::{V2, facilitator::SupportedKind, header::encode, v2},
+    wire::{V2, facilitator::SupportedResponse, header::encode, v2},
 };
 use x402_evm::{AuthorizationWindow, EvmFacilitator, EvmSigner, GasKey, random_nonce};
 
@@ -46,7 +46,7 @@ impl Facilitator for Forgetful {
         })
     }
 
-    fn supported(&self) -> BoxFuture<'_, Result<Vec<SupportedKind>, VerifyError>> {
+    fn supported(&self) -> BoxFuture<'_, Result<SupportedResponse, VerifyError>> {
         self.chain.supported()
     }
 

@@ -5,7 +5,7 @@ use x402_core::{
     facilitator::{BoxFuture, Facilitator, Payment, SettleError, Settlement, VerifyError, Witness},
     price::PriceOption,
     scheme::Scheme,
-    wire::facilitator::SupportedKind,
+    wire::facilitator::SupportedResponse,
 };
 
 use super::{Crash, Step};
@@ -30,7 +30,7 @@ impl<F: Facilitator> Facilitator for CrashingSettler<F> {
         })
     }
 
-    fn supported(&self) -> BoxFuture<'_, Result<Vec<SupportedKind>, VerifyError>> {
+    fn supported(&self) -> BoxFuture<'_, Result<SupportedResponse, VerifyError>> {
         self.inner.supported()
     }
 

@@ -52,6 +52,12 @@ impl Address {
         url
     }
 
+    /// The host, with its port where that is not the scheme's own.
+    pub(super) fn host(&self) -> String {
+        let host = self.base.host_str().unwrap_or_default();
+        self.base.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
     /// Whether certificates are needed to talk to it.
     pub(super) fn is_encrypted(&self) -> bool {
         self.base.scheme() == "https"

@@ -4,17 +4,20 @@ use std::time::Duration;
 
 use super::{
     HttpFacilitator,
-    exchange::{Answer, exchange, get, post},
+    auth::FacilitatorEndpoint,
     fault::{Fault, FaultAt},
     reason::SETTLEMENT_PENDING,
     verdict::{self, NotVerified, Settled},
 };
 use crate::{
-    error::{BoxError, RejectReason},
-    facilitator::{BoxFuture, Facilitator, Payment, SettleError, Settlement, VerifyError},
+    error::{BoxError, ConfigError, RejectReason},
+    facilitator::{
+        BoxFuture, Facilitator, Payment, SettleError, Settlement, VerifyError, supported::covers_all,
+    },
+    price::PriceOption,
     wire::{
         PaymentRequirements,
-        facilitator::{FacilitatorRequest, SupportedKind, SupportedResponse},
+        facilitator::{FacilitatorRequest, SupportedResponse},
     },
 };
 
@@ -27,17 +30,36 @@ impl Facilitator for HttpFacilitator {
         Box::pin(self.ask_to_settle(payment))
     }
 
-    fn supported(&self) -> BoxFuture<'_, Result<Vec<SupportedKind>, VerifyError>> {
-        Box::pin(self.ask_what_it_supports())
+    fn supported(&self) -> BoxFuture<'_, Result<SupportedResponse, VerifyError>> {
+        Box::pin(self.what_it_supports())
+    }
+
+    /// Asks what it supports only where that is not known, or where the facilitator did not answer lately.
+    fn preflight<'a>(&'a self, options: &'a [PriceOption]) -> BoxFuture<'a, Result<(), ConfigError>> {
+        Box::pin(async move {
+            let supported = if self.guard.is_closed() {
+                self.what_it_supports().await
+            } else {
+                self.ask_what_it_supports().await
+            };
+            covers_all(supported, options)
+        })
     }
 }
 
 impl HttpFacilitator {
     async fn ask_to_verify(&self, payment: &Payment) -> Result<(), VerifyError> {
         let requirements = payment.requirements().ok_or_else(|| VerifyError::Rejected(unnamed_network()))?;
-        let request = post(&self.client, &self.address, "verify", body(payment, &requirements));
-        let answer = exchange(request, self.verify_timeout).await;
-        match answer.map_err(NotVerified::Fault).and_then(|answer| verdict::verified(&answer, payment)) {
+        let pass = self.guard.pass().map_err(|fault| VerifyError::Unavailable(self.report(fault)))?;
+        let json = body(payment, &requirements);
+        let answer = self.send_until_reached(FacilitatorEndpoint::Verify, json, self.verify_timeout).await;
+        let verdict =
+            answer.map_err(NotVerified::Fault).and_then(|answer| verdict::verified(&answer, payment));
+        pass.ended(match &verdict {
+            Err(NotVerified::Fault(fault)) => Some(fault),
+            _ => None,
+        });
+        match verdict {
             Ok(()) => Ok(()),
             Err(NotVerified::Rejected(reason)) => Err(VerifyError::Rejected(reason)),
             Err(NotVerified::Fault(fault)) => Err(VerifyError::Unavailable(self.report(fault))),
@@ -65,11 +87,19 @@ impl HttpFacilitator {
         payment: &Payment,
         requirements: &PaymentRequirements,
     ) -> Settled {
-        let request = post(&self.client, &self.address, "settle", body);
-        match exchange(request, self.settle_timeout).await {
+        let pass = match self.guard.pass() {
+            Ok(pass) => pass,
+            Err(fault) => return Settled::Unclear { transaction: None, fault },
+        };
+        let settled = match self.send(FacilitatorEndpoint::Settle, Some(body), self.settle_timeout).await {
             Ok(answer) => verdict::settled(&answer, payment, network_of(requirements)),
             Err(fault) => Settled::Unclear { transaction: None, fault },
-        }
+        };
+        pass.ended(match &settled {
+            Settled::Unclear { fault, .. } => Some(fault),
+            _ => None,
+        });
+        settled
     }
 
     fn conclude(&self, settled: Settled) -> Result<Settlement, SettleError> {
@@ -92,12 +122,6 @@ impl HttpFacilitator {
                 Err(SettleError::Unresolved { transaction: Some(transaction), source: self.report(fault) })
             }
         }
-    }
-
-    async fn ask_what_it_supports(&self) -> Result<Vec<SupportedKind>, VerifyError> {
-        let answer = exchange(get(&self.client, &self.address, "supported"), self.verify_timeout).await;
-        let supported = answer.and_then(|answer: Answer| answer.result::<SupportedResponse>());
-        supported.map(|response| response.kinds).map_err(|fault| VerifyError::Unavailable(self.report(fault)))
     }
 
     /// Makes an error of a fault, and tells the operator where only they can help.

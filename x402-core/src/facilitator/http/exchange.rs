@@ -4,27 +4,38 @@ use std::{sync::Arc, time::Duration};
 
 use reqwest::{
     Client, RequestBuilder, Response,
-    header::{ACCEPT, CONTENT_TYPE},
+    header::{ACCEPT, CONTENT_TYPE, HeaderMap, RETRY_AFTER},
     redirect, retry,
 };
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use serde::de::DeserializeOwned;
+use tokio::time::{Instant, timeout_at};
 
-use super::{address::Address, fault::Fault};
+use super::{
+    address::Address,
+    auth::FacilitatorEndpoint,
+    fault::{Fault, TOO_MANY},
+};
 use crate::error::ConfigError;
 
 /// A complete answer.
 pub(super) struct Answer {
     success: bool,
     status: u16,
+    retry_after: Option<String>,
     body: Vec<u8>,
 }
 
 impl Answer {
     #[cfg(test)]
     pub(super) fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self { success: (200..300).contains(&status), status, body: body.into() }
+        Self { success: (200..300).contains(&status), status, retry_after: None, body: body.into() }
+    }
+
+    /// What it says of waiting, if it says that it is asked too much.
+    pub(super) fn too_many(&self) -> Option<Option<&str>> {
+        (self.status == TOO_MANY).then_some(self.retry_after.as_deref())
     }
 
     /// The result in it, whatever the status: some facilitators refuse payments with 400 or 500.
@@ -41,20 +52,43 @@ impl Answer {
     }
 }
 
-/// Asks with a body of JSON.
-pub(super) fn post(client: &Client, address: &Address, endpoint: &str, json: Vec<u8>) -> RequestBuilder {
-    client.post(address.endpoint(endpoint)).header(CONTENT_TYPE, JSON).body(json)
+/// When a call must be over, and how long that is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadline {
+    at: Instant,
+    limit: Duration,
 }
 
-/// Asks without a body.
-pub(super) fn get(client: &Client, address: &Address, endpoint: &str) -> RequestBuilder {
-    client.get(address.endpoint(endpoint))
+impl Deadline {
+    pub(super) fn within(limit: Duration) -> Self {
+        Self { at: Instant::now() + limit.min(LONGEST), limit }
+    }
+
+    pub(super) fn left(&self) -> Duration {
+        self.at.saturating_duration_since(Instant::now())
+    }
 }
 
-/// Sends a request once and reads its whole answer, both within `limit`.
-pub(super) async fn exchange(request: RequestBuilder, limit: Duration) -> Result<Answer, Fault> {
+/// A request to an endpoint; with a body of JSON where there is one.
+pub(super) fn request(
+    client: &Client,
+    address: &Address,
+    endpoint: FacilitatorEndpoint,
+    credentials: HeaderMap,
+    json: Option<Vec<u8>>,
+) -> RequestBuilder {
+    let url = address.endpoint(endpoint.as_str());
+    let request = match json {
+        Some(json) => client.post(url).header(CONTENT_TYPE, JSON).body(json),
+        None => client.get(url),
+    };
+    request.header(ACCEPT, JSON).headers(credentials)
+}
+
+/// Sends a request once and reads its whole answer, both before the deadline.
+pub(super) async fn exchange(request: RequestBuilder, deadline: Deadline) -> Result<Answer, Fault> {
     let exchanged = async {
-        let response = request.header(ACCEPT, JSON).send().await.map_err(|error| {
+        let response = request.send().await.map_err(|error| {
             let error = error.without_url();
             if error.is_connect() { Fault::Unreachable(error) } else { Fault::Broken(error) }
         })?;
@@ -62,10 +96,12 @@ pub(super) async fn exchange(request: RequestBuilder, limit: Duration) -> Result
         if status.is_redirection() {
             return Err(Fault::Redirected(status.as_u16()));
         }
+        let told = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let retry_after = told.map(ToOwned::to_owned);
         let body = read(response).await?;
-        Ok(Answer { success: status.is_success(), status: status.as_u16(), body })
+        Ok(Answer { success: status.is_success(), status: status.as_u16(), retry_after, body })
     };
-    tokio::time::timeout(limit, exchanged).await.unwrap_or(Err(Fault::TimedOut(limit)))
+    timeout_at(deadline.at, exchanged).await.unwrap_or(Err(Fault::TimedOut(deadline.limit)))
 }
 
 async fn read(mut response: Response) -> Result<Vec<u8>, Fault> {
@@ -113,6 +149,8 @@ pub(super) fn client(tls: ClientConfig, encrypted: bool, connect_timeout: Durati
 }
 
 const JSON: &str = "application/json";
+/// In place of a limit that no clock can tell.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 const MAX_ANSWER: usize = 1024 * 1024;
 /// Shorter than common servers keep theirs, or a settlement would be sent into a connection that is being closed.
 const IDLE: Duration = Duration::from_secs(4);

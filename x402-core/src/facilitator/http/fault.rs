@@ -7,6 +7,10 @@ use std::{error::Error, fmt, time::Duration};
 pub(super) enum Fault {
     /// No connection: name, network, TLS. Nothing was sent.
     Unreachable(reqwest::Error),
+    /// Not asked: it did not answer for some time, and is not tried again before this long.
+    LeftAlone(Duration),
+    /// Not asked: the credentials for it could not be made.
+    NoCredentials(&'static str),
     /// No complete answer in time.
     TimedOut(Duration),
     /// The connection broke between request and end of answer.
@@ -32,15 +36,35 @@ pub(super) enum Fault {
 impl Fault {
     /// Whether the facilitator cannot have received the request.
     pub(super) const fn nothing_was_sent(&self) -> bool {
-        matches!(self, Self::Unreachable(_))
+        matches!(self, Self::Unreachable(_) | Self::LeftAlone(_) | Self::NoCredentials(_))
     }
 
     /// Whether waiting does not help: the operator must look.
     pub(super) const fn needs_the_operator(&self) -> bool {
         matches!(
             self,
-            Self::Redirected(_) | Self::OtherPayment(_) | Self::NoTransaction | Self::Misconfigured(_)
+            Self::Redirected(_)
+                | Self::OtherPayment(_)
+                | Self::NoTransaction
+                | Self::Misconfigured(_)
+                | Self::NoCredentials(_)
         )
+    }
+
+    /// Whether it says that the facilitator does not work, whatever it is asked.
+    pub(super) const fn is_outage(&self) -> bool {
+        match self {
+            Self::Status(status) => *status >= 500 || *status == TOO_MANY,
+            Self::Unreachable(_) | Self::TimedOut(_) | Self::Broken(_) | Self::TooLong | Self::NotAResult => {
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the facilitator has no part in it: it was not asked.
+    pub(super) const fn is_ours(&self) -> bool {
+        matches!(self, Self::LeftAlone(_) | Self::NoCredentials(_))
     }
 }
 
@@ -48,6 +72,10 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreachable(error) => write!(f, "cannot be reached: {}", root(error)),
+            Self::LeftAlone(pause) => {
+                write!(f, "did not answer, and is not asked again for {} s", pause.as_secs() + 1)
+            }
+            Self::NoCredentials(problem) => write!(f, "was not asked, for want of credentials: {problem}"),
             Self::TimedOut(limit) => write!(f, "gave no answer within {limit:?}"),
             Self::Broken(error) => write!(f, "broke off the connection: {}", root(error)),
             Self::TooLong => f.write_str("gave an answer longer than the limit"),
@@ -102,3 +130,6 @@ fn root(error: &reqwest::Error) -> &dyn Error {
     }
     cause
 }
+
+/// The status of one that is asked too much.
+pub(super) const TOO_MANY: u16 = 429;

@@ -2,17 +2,24 @@
 
 mod address;
 mod ask;
+mod auth;
+mod cache;
+mod call;
 mod exchange;
 mod fault;
+mod guard;
 mod reason;
+mod retry_after;
 mod verdict;
 
-use std::{env, fmt, time::Duration};
+use std::{env, fmt, sync::Arc, time::Duration};
 
 use reqwest::Client;
 use rustls::ClientConfig;
 
-use self::address::Address;
+pub use self::auth::{AuthHeaders, Authenticate, FacilitatorCall, FacilitatorEndpoint};
+use self::{address::Address, cache::Cache, guard::Guard};
+use super::BreakerLimits;
 use crate::{error::ConfigError, price::PriceOption};
 
 /// A facilitator reached over HTTP: verifies and settles without a node, keys or gas of one's own.
@@ -38,16 +45,27 @@ use crate::{error::ConfigError, price::PriceOption};
 ///
 /// # When it does not answer
 ///
-/// Nothing is sent twice. A verification that brings no answer is [unavailable](super::VerifyError::Unavailable). A
-/// settlement that brings none is [unresolved](super::SettleError::Unresolved) unless no connection was made: it may
-/// have been sent to the chain. One exception is the protocol's own: a settlement told to be pending is
-/// asked for again once, with the same body, a second later.
+/// A verification that brings no answer is [unavailable](super::VerifyError::Unavailable). One that makes no connection
+/// is tried twice more, after a pause of 50 to 250 ms, within the same limit: nothing was sent. A
+/// settlement that brings no answer is [unresolved](super::SettleError::Unresolved) unless no connection was made: it may
+/// have been sent to the chain. It is never sent again, with one exception, the protocol's own: a settlement told to be
+/// pending is asked for once more, with the same body, a second later.
+///
+/// After five calls in a row that brought no answer the facilitator is left alone for ten seconds, then tried with one
+/// call, then left alone for twice as long, up to a minute ([`BreakerLimits`]). Meanwhile it is unavailable at once. A
+/// refusal is an answer. The gauge [`FACILITATOR_BREAKER`](crate::telemetry::FACILITATOR_BREAKER) shows it, and
+/// each change is a line in the log.
+///
+/// What it supports is asked at start and for probes: kept for five minutes, and up to an hour while it is asked again.
+/// All who ask at once wait for one answer. `Retry-After` is obeyed, up to 30 seconds, twice.
 ///
 /// | call | limit | setter |
 /// |---|---|---|
 /// | connecting | 2 s | [`connect_timeout`](Self::connect_timeout) |
 /// | `/verify`, `/supported` | 5 s | [`verify_timeout`](Self::verify_timeout) |
 /// | `/settle` | 30 s | [`settle_timeout`](Self::settle_timeout) |
+///
+/// Clones share what is known of the facilitator, and its breaker.
 #[derive(Clone)]
 pub struct HttpFacilitator {
     address: Address,
@@ -55,6 +73,9 @@ pub struct HttpFacilitator {
     client: Client,
     verify_timeout: Duration,
     settle_timeout: Duration,
+    authenticate: Option<Arc<dyn Authenticate>>,
+    guard: Arc<Guard>,
+    cache: Arc<Cache>,
 }
 
 impl HttpFacilitator {
@@ -67,7 +88,17 @@ impl HttpFacilitator {
         let address = Address::parse(url)?;
         let tls = exchange::tls(&address)?;
         let client = exchange::client(tls.clone(), address.is_encrypted(), CONNECT_TIMEOUT);
-        Ok(Self { address, tls, client, verify_timeout: VERIFY_TIMEOUT, settle_timeout: SETTLE_TIMEOUT })
+        let guard = Guard::new(BreakerLimits::new(), address.origin().to_owned());
+        Ok(Self {
+            address,
+            tls,
+            client,
+            verify_timeout: VERIFY_TIMEOUT,
+            settle_timeout: SETTLE_TIMEOUT,
+            authenticate: None,
+            guard: Arc::new(guard),
+            cache: Arc::default(),
+        })
     }
 
     /// The facilitator that the environment variable [`FACILITATOR_URL`] names, else the public test one.
@@ -98,6 +129,20 @@ impl HttpFacilitator {
     #[must_use]
     pub const fn settle_timeout(mut self, timeout: Duration) -> Self {
         self.settle_timeout = timeout;
+        self
+    }
+
+    /// Makes credentials for each call. See [`Authenticate`] for an example.
+    #[must_use]
+    pub fn authenticate(mut self, authenticate: impl Authenticate + 'static) -> Self {
+        self.authenticate = Some(Arc::new(authenticate));
+        self
+    }
+
+    /// When the facilitator is left alone. Default: after five faults in a row, for ten seconds and more.
+    #[must_use]
+    pub fn breaker(mut self, limits: BreakerLimits) -> Self {
+        self.guard = Arc::new(Guard::new(limits, self.address.origin().to_owned()));
         self
     }
 

@@ -75,14 +75,16 @@ fn moved(response: &SettlementResponse, payment: &Payment, network: &str) -> Set
     if !response.network.is_empty() && response.network != network {
         return Settled::about_another("network");
     }
-    if amount.is_some_and(|amount| amount.parse() != Ok(option.amount)) {
+    if amount.is_some_and(|amount| amount.parse() != Ok(payment.amount())) {
         return Settled::about_another("amount");
     }
-    let Some(transaction) = sane(&response.transaction) else {
+    // A charge of nothing needs no transaction.
+    let nothing = (payment.amount().is_zero() && response.transaction.is_empty()).then(String::new);
+    let Some(transaction) = nothing.or_else(|| sane(&response.transaction)) else {
         return Settled::Unclear { transaction: None, fault: Fault::NoTransaction };
     };
     let payer = payment.authorization.payer.clone();
-    Settled::Moved(Settlement::new(transaction, option.network.clone(), payer, option.amount))
+    Settled::Moved(Settlement::new(transaction, option.network.clone(), payer, payment.amount()))
 }
 
 fn failed(response: &SettlementResponse) -> Settled {

@@ -156,8 +156,7 @@ impl Inner {
     pub(super) fn renew(&self, lease: &Lease, by: Duration, now: UnixSeconds) -> Result<(), StoreError> {
         let mut shard = self.shard(&lease.key)?;
         let mut order = shard.held(lease).ok_or(StoreError::Overtaken)?;
-        order.held_under(lease.fence)?;
-        order.leased_until = Some(now.after(by));
+        order.renew(lease.fence, by, now)?;
         shard.put(order, lease.owner);
         Ok(())
     }

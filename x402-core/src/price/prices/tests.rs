@@ -80,6 +80,8 @@ fn every_mistake_in_a_price_is_named() {
         let usdc = "0x036CbD53842c5426634e7929541eC2318f3dCF7e";
         PriceOption::new("eip155:84532".parse().unwrap(), usdc, 7, pay_to)
     };
+    let mut escrow = known(PAYEE);
+    escrow.scheme = "auth-capture".into();
     let mut upto = known(PAYEE);
     upto.scheme = "upto".into();
     let mut slow = known(PAYEE);
@@ -87,7 +89,7 @@ fn every_mistake_in_a_price_is_named() {
     let mut solana = known(PAYEE);
     solana.network = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp".parse().unwrap();
     let mut permit = known(PAYEE);
-    Arc::make_mut(&mut permit.extra).insert("assetTransferMethod".into(), "permit2".into());
+    Arc::make_mut(&mut permit.extra).insert("assetTransferMethod".into(), "permit3".into());
     let cases: Vec<(PriceRule, &str)> = vec![
         ("0.01".into(), "`0.01` is not a price such as `$0.01`"),
         ("$".into(), "amount is empty"),
@@ -108,10 +110,14 @@ fn every_mistake_in_a_price_is_named() {
         (Price::token("eip155:4326", "MegaUSD", "1").into(), "has no recipient"),
         (Price::options(vec![]).into(), "no way to pay"),
         (Price::options(vec![option()]).into(), "the signing domain"),
-        (Price::options(vec![upto]).into(), "scheme `upto`"),
+        (Price::options(vec![escrow]).into(), "scheme `auth-capture`"),
+        (Price::options(vec![upto]).into(), "cannot be moved that way"),
+        (Price::options(vec![known(PAYEE).upto("0x1234")]).into(), "is not an address"),
+        (Price::from("$1").permit2().or(Price::from("$2").permit2()).into(), "asked for twice"),
+        (Price::up_to("0.01").into(), "`0.01` is not a price such as `$0.01`"),
         (Price::options(vec![slow]).into(), "4000 seconds"),
         (Price::options(vec![solana]).into(), "not an EVM network"),
-        (Price::options(vec![permit]).into(), "not moved by EIP-3009"),
+        (Price::options(vec![permit]).into(), "cannot be moved that way"),
         (Price::options(vec![known("0x1234")]).into(), "is not an address"),
         (Price::options(vec![known(&PAYEE.replace('B', "b"))]).into(), "wrong checksum"),
         (
@@ -144,7 +150,7 @@ fn every_mistake_in_a_price_is_named() {
 fn every_mistake_around_the_prices_is_named() {
     let token = || Token::new("TEST", EURO, 6);
     let mut permit = token().signing_domain("Test", "1");
-    permit.transfer_method = TransferMethod::Permit2;
+    permit.transfer_method = TransferMethod::Native;
     let base = || table().charge("GET /a", "$1");
     for (builder, hint) in [
         (Prices::new("http://api.example.com"), "origin: `http://api.example.com` is not encrypted"),
@@ -167,10 +173,9 @@ fn every_mistake_around_the_prices_is_named() {
         (base().pay_to("eip155:8453", PAYEE.replace('B', "b")), "wrong checksum"),
         (base().pay_to("eip155:8453", "0x000000000000000000000000000000000000dEaD"), "nobody can spend"),
         (base().pay_to("solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp", OTHER), "not an EVM network"),
-        (base().pay_to("eip155:4326", OTHER), "not moved by EIP-3009"),
         (base().token("eip155:84532", token()), "token `TEST` of `eip155:84532`: the signing domain"),
         (base().token("eip155:84532", Token::new("T", "0x12", 6)), "is not an address"),
-        (base().token("eip155:84532", permit), "not moved by EIP-3009"),
+        (base().token("eip155:84532", permit), "cannot be moved that way"),
         (base().token("base", token()), "write `eip155:8453`"),
         (
             base()
@@ -185,6 +190,49 @@ fn every_mistake_around_the_prices_is_named() {
         let text = builder.build().unwrap_err().to_string();
         assert!(text.contains(hint), "{text}, wanted {hint}");
     }
+}
+
+#[test]
+fn permit2_and_upto_are_asked_for_by_price_and_by_token() {
+    let one = |price: Price| {
+        let prices = table().charge("GET /a", price).build().unwrap();
+        let options: Vec<_> = prices.options().cloned().collect();
+        assert_eq!(options.len(), 1);
+        options[0].clone()
+    };
+    let permit2 = one(Price::from("$1").permit2());
+    assert_eq!((&*permit2.scheme, permit2.transfer_method()), ("exact", TransferMethod::Permit2));
+    assert_eq!(permit2.extra["name"], "USDC", "payers may sign their approval");
+    assert!(permit2.to_v1(&crate::wire::v2::ResourceInfo::default()).is_none(), "nothing for version 1");
+    let upto = one(Price::up_to("$1"));
+    assert_eq!((upto.is_upto(), upto.facilitator_address()), (true, None));
+    assert_eq!(upto, one(Price::up_to(Price::from("$1").permit2())));
+    let named = one(Price::options(vec![permit2.clone().upto(OTHER)]));
+    assert_eq!(named.facilitator_address(), Some(OTHER));
+
+    let both = table().charge("GET /a", Price::from("$1").or(Price::from("$1").permit2()));
+    assert_eq!(both.build().unwrap().options().count(), 2);
+    let at = |network: &str| {
+        let prices = Prices::new("https://api.example.com").pay_to(network, OTHER).charge("GET /a", "$1");
+        let option = prices.build().unwrap().options().next().unwrap().clone();
+        (option.transfer_method(), option.extra.contains_key("name"))
+    };
+    assert_eq!(at("eip155:4326"), (TransferMethod::Permit2, true), "approvals of MegaUSD can be signed");
+    assert_eq!(at("eip155:38833"), (TransferMethod::Permit2, false), "those of this one cannot");
+    let own = table().token("eip155:84532", Token::new("T", EURO, 6).permit2());
+    let own = own.charge("GET /a", Price::token("eip155:84532", "T", "1")).build().unwrap();
+    assert_eq!(own.options().next().unwrap().transfer_method(), TransferMethod::Permit2);
+}
+
+#[tokio::test]
+async fn computed_prices_take_their_way_to_pay_from_the_rule() {
+    let computed = Price::up_to(Price::dynamic(|_| async { Ok::<_, PriceError>("$1") }));
+    let prices = table().charge("GET /a", computed).build().unwrap();
+    let Lookup::Priced(rule) = prices.lookup("GET", "/a") else { panic!() };
+    let RulePrice::Dynamic(pricer) = &rule.price else { panic!() };
+    let price = pricer.price(RequestFacts::default()).await.unwrap();
+    let options = table().charge("GET /b", price).build().unwrap().options().cloned().collect::<Vec<_>>();
+    assert!(options.iter().all(PriceOption::is_upto));
 }
 
 #[test]
@@ -233,4 +281,34 @@ async fn a_computed_price_is_checked_like_a_written_one() {
     assert_eq!(prices.resolve(&nothing, rule), Err(PriceError::Zero));
     let nested = Price::dynamic(|_| async { Ok::<_, PriceError>("$1") });
     assert_eq!(prices.resolve(&nested, rule), Err(PriceError::NestedDynamic));
+}
+
+#[test]
+fn a_facilitator_names_its_account_or_takes_no_ceiling() {
+    let table = Prices::new("https://api.example.com")
+        .pay_to("eip155:84532", OTHER)
+        .charge("GET /metered", Price::up_to("$0.10"))
+        .build()
+        .unwrap();
+    let settled_by = |extra: serde_json::Value| {
+        let kind = serde_json::json!({
+            "x402Version": 2, "scheme": "upto", "network": "eip155:84532", "extra": extra,
+        });
+        table.settled_by(serde_json::from_value(serde_json::json!({ "kinds": [kind] })).unwrap())
+    };
+    let account = "0x976EA74026E726554dB657fA54763abd0C3a0aa9";
+    let settled = settled_by(serde_json::json!({ "facilitatorAddress": account })).unwrap();
+    assert_eq!(settled.options().next().unwrap().facilitator_address(), Some(account));
+    let Lookup::Priced(rule) = settled.lookup("GET", "/metered") else { panic!("it costs something") };
+    let RulePrice::Fixed(fixed) = &rule.price else { panic!("its price is fixed") };
+    assert_eq!(fixed.options[0].facilitator_address(), Some(account), "and so it is offered");
+    for extra in [
+        serde_json::json!(null),
+        serde_json::json!({ "facilitatorAddress": "nobody" }),
+        serde_json::json!({ "facilitatorAddress": 1 }),
+        serde_json::json!({ "facilitatorAddress": "0x0000000000000000000000000000000000000000" }),
+    ] {
+        let error = settled_by(extra.clone()).unwrap_err();
+        assert_eq!(error.at(), "route `GET /metered`", "{extra}: {error}");
+    }
 }

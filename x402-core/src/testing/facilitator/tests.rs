@@ -44,7 +44,7 @@ async fn what_was_signed_wrong_ended_or_spent_is_refused() {
     let (facilitator, payment) = (FakeFacilitator::new().with_clock(clock.clone()), payment());
     let mut forged = payment.clone();
     forged.authorization.amount = AtomicAmount::from(1_u64);
-    let crate::scheme::SignedMessage::Eip3009(message) = &mut forged.authorization.message;
+    let crate::scheme::SignedMessage::Eip3009(message) = &mut forged.authorization.message else { panic!() };
     message.signature[0] ^= 1;
     assert!(matches!(facilitator.settle(&forged).await, Err(SettleError::Rejected { .. })));
     assert!(FakeFacilitator::new().with_any_signature().settle(&forged).await.is_ok());

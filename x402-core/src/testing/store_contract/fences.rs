@@ -74,6 +74,19 @@ pub async fn a_renewed_order_is_not_taken_over(store: Arc<dyn OrderStore>) {
     payments.resume(&again, now.after(LEASE)).await;
 }
 
+/// A renewal that was asked for first and comes last takes nothing back.
+pub async fn a_renewal_that_comes_late_does_not_shorten_the_lease(store: Arc<dyn OrderStore>) {
+    let payments = Payments::new(store);
+    let request = payments.request(0);
+    let (lease, _) = payments.create(&request).await;
+    let now = payments.now.after(LEASE / 2);
+    for asked in [now, payments.now] {
+        payments.store.renew(&lease, LEASE, asked).await.expect("nobody took over");
+    }
+    payments.held(&payments.again(&request, 1), payments.now.after(LEASE)).await;
+    payments.resume(&payments.again(&request, 2), now.after(LEASE)).await;
+}
+
 async fn refuses_everything(payments: &Payments, lease: &Lease, request: &crate::order::OpenRequest) {
     let before = format!("{:?}", payments.find(request).await);
     for event in [

@@ -49,8 +49,8 @@ pub use self::{
     },
     fences::{
         a_lapsed_holder_reports_but_begins_nothing_until_it_renews, a_released_holder_changes_nothing,
-        a_renewed_order_is_not_taken_over, a_stranger_with_the_right_fence_changes_nothing,
-        an_overtaken_holder_changes_nothing,
+        a_renewal_that_comes_late_does_not_shorten_the_lease, a_renewed_order_is_not_taken_over,
+        a_stranger_with_the_right_fence_changes_nothing, an_overtaken_holder_changes_nothing,
     },
     histories::a_history_tells_every_change_in_order_or_nothing,
     identifiers::{
@@ -105,6 +105,7 @@ macro_rules! store_contract {
                 a_rejected_claim_is_free_for_any_request
                 a_released_holder_changes_nothing
                 a_released_order_is_taken_over_at_once
+                a_renewal_that_comes_late_does_not_shorten_the_lease
                 a_renewed_order_is_not_taken_over
                 a_settled_order_is_remembered_longer
                 a_settled_undelivered_order_is_resumed_by_one_of_50
