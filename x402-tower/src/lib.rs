@@ -169,6 +169,11 @@
 //! # }
 //! ```
 //!
+//! # Charging what was used
+//!
+//! Where the price is a ceiling ([`Price::up_to`]), the service finds a [`Charge`] in the request's extensions, and says how
+//! much of it was used, for a stream until it ends. [`core::charge`] has the rules.
+//!
 //! # gRPC
 //!
 //! The layer goes on tonic's server:
@@ -214,7 +219,7 @@ pub use x402_core as core;
 #[cfg(feature = "http-facilitator")]
 pub use x402_core::facilitator::HttpFacilitator;
 pub use x402_core::{
-    Bill, Demand, Engine, EngineBuilder, NotPaid, PaidContext, SettleTiming,
+    Bill, Charge, Demand, Engine, EngineBuilder, NotPaid, PaidContext, SettleTiming,
     error::ConfigError,
     price::{PaymentIdentifier, Price, PriceRule, Prices},
     quote::QuoteKey,

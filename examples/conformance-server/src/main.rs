@@ -9,6 +9,7 @@
 //! | `RPC_URL`, `SIGNER_KEY` | settle on this node, with gas from this key |
 //! | `FACILITATOR_URL` | or settle through this facilitator |
 //! | `SETTLE` | `after` (default) or `before` the handler, or `deferred`: after the response |
+//! | `UPTO_SETTLER` | who alone may settle what was used on `/used`, `/used/stream` and `/used/echo`; they are not there without it |
 //! | `DEFER_OVER_FORGETFUL_STORE` | `yes`: defer even over a store that may forget (memory, Redis), which is otherwise a mistake |
 //! | `STORE_URL` | where orders are kept; default: `memory:` |
 //! | `QUOTE_KEY` | what seals quotes, in hexadecimal; default: random, and required with a store that instances share |
