@@ -3,6 +3,7 @@
 mod compositions;
 mod cors;
 mod crash;
+mod inputs;
 mod load;
 mod lost_answers;
 mod outage;
@@ -10,4 +11,7 @@ mod quirks;
 mod remote;
 mod slow_blocks;
 mod slow_bodies;
+mod sockets;
+mod stall;
 mod start;
+mod streams;

@@ -8,9 +8,9 @@ pub enum SettleTiming {
     /// a settlement that fails withholds the response. The default.
     #[default]
     AfterHandler,
-    /// Verify, settle, then run the handler. For streams and for handlers whose effects must not happen
-    /// unpaid. A handler that fails leaves its payer an entitlement: the same payment runs it again. Not for prices up to
-    /// a ceiling: what was used is not known yet.
+    /// Verify, settle, then run the handler. For streams, for handlers whose effects must not happen unpaid, and the only one
+    /// that sells connections (WebSockets). A handler that fails leaves its payer an entitlement: the same payment runs it
+    /// again. Not for prices up to a ceiling: what was used is not known yet.
     BeforeHandler,
     /// Verify, run the handler, release the response, then settle. The client does not wait for the chain, and **a
     /// settlement may fail after its response is out**: the payer spent the money meanwhile, say. Then the seller has

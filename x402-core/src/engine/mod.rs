@@ -8,6 +8,7 @@ mod claim;
 mod context;
 mod deferral;
 mod delivery;
+mod demand;
 mod exposure;
 mod hold;
 mod hooks;
@@ -38,6 +39,7 @@ pub use self::{
     builder::EngineBuilder,
     context::PaidContext,
     delivery::DeliveryGuard,
+    demand::{Bill, Closed, Demand, NotPaid, Till},
     hooks::{ChallengeFacts, HookResult, Hooks, PaymentFacts, Veto},
     outcome::{Outcome, Release, ResponseHeader},
     ready::NotReady,

@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt};
 
 use bytes::Bytes;
 
-use super::DeliveryGuard;
+use super::{DeliveryGuard, replies::VARY};
 
 /// A header of a handler's response: its name in lower case, and its value.
 pub type ResponseHeader = (Cow<'static, str>, Bytes);
@@ -81,4 +81,11 @@ pub struct Release {
     /// Told when the body was handed to the transport in full; dropped before, the response counts as lost and its
     /// payer may have it again.
     pub delivery: DeliveryGuard,
+}
+
+impl Release {
+    /// For a refusal of the handler's own, before anything was paid.
+    pub(super) fn unpaid() -> Self {
+        Self { set: Vec::new(), append: vec![("vary", VARY)], delivery: DeliveryGuard::nothing_owed() }
+    }
 }

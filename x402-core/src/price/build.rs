@@ -13,6 +13,7 @@ use super::{
     tokens::is_named,
 };
 use crate::{
+    SettleTiming,
     challenge::ChallengeTemplate,
     error::ConfigError,
     quote::RouteDigest,
@@ -101,11 +102,12 @@ pub(super) fn rule(
         pattern: label.clone(),
         price,
         resource,
-        settle: rule.settle,
+        settle: rule.settle.or(rule.after_input.then_some(SettleTiming::BeforeHandler)),
         binding: rule.binding,
         private_cache: rule.private_cache,
         payment_identifier,
         body_limit: rule.body_limit,
+        after_input: rule.after_input,
         max_timeout_seconds,
         digest: RouteDigest::new(origin, label),
         segments,
