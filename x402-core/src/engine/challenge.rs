@@ -67,11 +67,13 @@ impl Engine {
             let facts = attempt.facts.clone().unwrap_or_default();
             let price =
                 pricer.price(facts).await.and_then(|price| Ok(self.prices.resolve(&price, &attempt.rule)?));
-            let first = self.timing(&attempt.rule) == SettleTiming::BeforeHandler;
+            let rule = &attempt.rule;
+            let first = self.timing(rule) == SettleTiming::BeforeHandler || rule.after_input;
             let price = match price {
-                Ok(options) if first && options.iter().any(PriceOption::is_upto) => {
-                    Err("it charges for what was used, and its route is settled before".into())
-                }
+                Ok(options) if first && options.iter().any(PriceOption::is_upto) => Err(
+                    "it charges for what was used, and its route is settled before, or paid after its input"
+                        .into(),
+                ),
                 price => price,
             };
             price.map(Arc::from).map_err(|error| {

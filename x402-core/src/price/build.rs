@@ -93,6 +93,11 @@ pub(super) fn rule(
             let price = Price { parts: other.map_or_else(|parts| parts, Vec::from) };
             let options =
                 accounts.resolve(&price, max_timeout_seconds).map_err(|error| config(&at, error))?;
+            if rule.after_input && options.iter().any(PriceOption::is_upto) {
+                return wrong(
+                    "it is paid after its input, which is for fixed prices; charge a ceiling before it",
+                );
+            }
             let supported = accounts.supported.as_deref();
             let challenge = template(&resource, rule.binding, payment_identifier, &options, supported);
             fixed(&at, options, challenge)?
