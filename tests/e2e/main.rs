@@ -3,8 +3,10 @@
 mod compositions;
 mod cors;
 mod crash;
+mod faults;
 mod load;
 mod lost_answers;
+mod official;
 mod outage;
 mod quirks;
 mod remote;

@@ -8,6 +8,7 @@ mod facilitator;
 mod fleet;
 mod http;
 mod listener;
+mod official;
 mod payer;
 mod proxy;
 mod server;
@@ -18,6 +19,7 @@ pub use self::{
     facilitator::{Answer, ScriptedFacilitator},
     fleet::{Answered, Fleet},
     http::{Connection, Request, Response},
+    official::{Calls, Fault, OfficialFacilitator},
     payer::{Challenge, Payer, Payment, Window, now},
     proxy::{Cut, Line},
     server::{Delivery, Environment, Framework, Server},

@@ -1,11 +1,11 @@
 //! The environment, read once; every mistake is one line that names its variable.
 
-use std::{env, error::Error, fmt, path::PathBuf, sync::Arc};
+use std::{env, error::Error, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use x402_core::{
     Engine, EngineBuilder, SettleTiming, error::ConfigError, facilitator::HttpFacilitator, quote::QuoteKey,
 };
-use x402_evm::{EvmFacilitator, ExactEvm, FileJournal, GasKey};
+use x402_evm::{EvmFacilitator, EvmWitness, ExactEvm, FileJournal, GasKey};
 use x402_store::StoreUrl;
 
 use crate::{
@@ -23,6 +23,7 @@ pub(crate) struct Config {
     pay_to: String,
     settler: Settler,
     settle: SettleTiming,
+    resolve_within: Option<Duration>,
     defer_over_forgetful_store: bool,
     quote_key: Option<QuoteKey>,
     store: StoreUrl,
@@ -43,7 +44,16 @@ pub(crate) enum Framework {
 #[derive(Debug)]
 enum Settler {
     Node { url: String, gas_key: GasKey },
-    Facilitator(String),
+    Facilitator(Remote),
+}
+
+/// A facilitator somewhere else, and what of its word is checked here.
+#[derive(Debug)]
+struct Remote {
+    url: String,
+    settle_within: Option<Duration>,
+    witness_url: Option<String>,
+    checks_signatures: bool,
 }
 
 impl Config {
@@ -77,6 +87,7 @@ impl Config {
                     return Err(Mistake::new("SETTLE", problem));
                 }
             },
+            resolve_within: seconds("RESOLVE_WITHIN")?,
             defer_over_forgetful_store: match read(DEFER)?.as_deref() {
                 None => false,
                 Some("yes") => true,
@@ -116,6 +127,9 @@ impl Config {
             return Err(Mistake::new("SETTLE", problem));
         }
         let mut builder = Engine::builder(prices).settle(self.settle).store(store);
+        if let Some(length) = self.resolve_within {
+            builder = builder.resolve_within(length);
+        }
         if self.defer_over_forgetful_store {
             builder = builder.dangerous_defer_over_forgetful_store();
         }
@@ -134,11 +148,8 @@ impl Config {
                 engine.preflight().await.map_err(|error| Mistake::new("RPC_URL", error))?;
                 Ok(engine)
             }
-            Settler::Facilitator(url) => {
-                let facilitator =
-                    HttpFacilitator::new(&url).map_err(|error| Mistake::new("FACILITATOR_URL", error))?;
-                // Signatures are checked here all the same: a facilitator's yes is not taken for one.
-                let engine = build(builder.facilitator(facilitator).scheme(ExactEvm::new()))?;
+            Settler::Facilitator(remote) => {
+                let engine = build(remote.join(builder)?)?;
                 // One that comes up later than we do is no mistake.
                 if let Err(error) = engine.preflight().await {
                     tracing::warn!(%error, "facilitator not asked at start");
@@ -157,7 +168,7 @@ impl Settler {
                     GasKey::from_env("SIGNER_KEY").map_err(|error| Mistake::new("SIGNER_KEY", error))?;
                 Ok(Self::Node { url, gas_key })
             }
-            (None, Some(url)) => Ok(Self::Facilitator(url)),
+            (None, Some(url)) => Ok(Self::Facilitator(Remote::from_env(url)?)),
             (Some(_), Some(_)) => {
                 Err(Mistake::new("FACILITATOR_URL", "is set beside RPC_URL: settle in one way"))
             }
@@ -168,8 +179,51 @@ impl Settler {
     }
 }
 
+impl Remote {
+    fn from_env(url: String) -> Result<Self, Mistake> {
+        Ok(Self {
+            url,
+            settle_within: seconds("SETTLE_WITHIN")?,
+            witness_url: read("WITNESS_RPC_URL")?,
+            checks_signatures: match read("SIGNATURES")?.as_deref() {
+                None | Some("here") => true,
+                Some("facilitator") => false,
+                Some(other) => {
+                    return Err(Mistake::new(
+                        "SIGNATURES",
+                        format!("is {other:?}, wanted here or facilitator"),
+                    ));
+                }
+            },
+        })
+    }
+
+    fn join(self, builder: EngineBuilder) -> Result<EngineBuilder, Mistake> {
+        let mut facilitator =
+            HttpFacilitator::new(&self.url).map_err(|error| Mistake::new("FACILITATOR_URL", error))?;
+        if let Some(length) = self.settle_within {
+            facilitator = facilitator.settle_timeout(length);
+        }
+        let mut builder = builder.facilitator(facilitator);
+        if self.checks_signatures {
+            // A facilitator's yes is not taken for a good signature.
+            builder = builder.scheme(ExactEvm::new());
+        }
+        if let Some(url) = self.witness_url {
+            let witness = EvmWitness::new(&url).map_err(|error| Mistake::new("WITNESS_RPC_URL", error))?;
+            builder = builder.witness(witness);
+        }
+        Ok(builder)
+    }
+}
+
 fn build(builder: EngineBuilder) -> Result<Engine, Mistake> {
     builder.build().map_err(|error: ConfigError| Mistake::new("environment", error))
+}
+
+fn seconds(variable: &'static str) -> Result<Option<Duration>, Mistake> {
+    let length = read(variable)?.map(|text| text.parse().map(Duration::from_secs)).transpose();
+    length.map_err(|error| Mistake::new(variable, format!("is no number of seconds: {error}")))
 }
 
 fn read(variable: &'static str) -> Result<Option<String>, Mistake> {

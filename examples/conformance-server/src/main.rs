@@ -8,6 +8,10 @@
 //! | `PAY_TO` | who is paid on `eip155:84532` |
 //! | `RPC_URL`, `SIGNER_KEY` | settle on this node, with gas from this key |
 //! | `FACILITATOR_URL` | or settle through this facilitator |
+//! | `SETTLE_WITHIN` | with it: how many seconds it may take; default: 30 |
+//! | `SIGNATURES` | with it: checked `here` (default) or by the `facilitator` |
+//! | `WITNESS_RPC_URL` | with it: a node to look for settlements, before they are believed and after their answer was lost |
+//! | `RESOLVE_WITHIN` | how many seconds a request waits for a lost answer; default: 30 |
 //! | `SETTLE` | `after` (default) or `before` the handler, or `deferred`: after the response |
 //! | `DEFER_OVER_FORGETFUL_STORE` | `yes`: defer even over a store that may forget (memory, Redis), which is otherwise a mistake |
 //! | `STORE_URL` | where orders are kept; default: `memory:` |
