@@ -90,8 +90,10 @@ pub(super) fn wanted(fault: Option<Fault>, timing: Timing, witness: Witness) -> 
         payment,
     };
     Some(match timing {
-        // The response does not wait for the settlement.
-        Timing::Deferred if !by_verify => Outcome { told: 200, again: 200, ..outcome },
+        // The response does not wait for the settlement; that it failed is told to whoever asks again, and to the operator.
+        Timing::Deferred if !by_verify => {
+            Outcome { told: 200, again: if refused { 402 } else { 200 }, ..outcome }
+        }
         _ => outcome,
     })
 }
