@@ -110,7 +110,7 @@ mod witness;
 pub use self::{
     contract_wallet::ContractAccounts,
     error::ChainError,
-    facilitator::EvmFacilitator,
+    facilitator::{EvmFacilitator, GasLevel},
     gas_key::GasKey,
     submit::{FileJournal, Journal, JournalEntry, MemoryJournal},
     witness::EvmWitness,

@@ -1,4 +1,5 @@
-//! Looking after the orders of an x402 paywall: the command `x402 orders`, and [order endpoints](orders) for axum.
+//! The command `x402`: looks after the orders of a paywall, and runs a facilitator. Beside it the parts for axum:
+//! [order endpoints](orders), and a [facilitator's service](facilitator).
 //!
 //! # The command
 //! `x402 orders list|show|proof|export|reconcile` looks at any store that `x402-store` knows:
@@ -14,6 +15,9 @@
 //! It never creates a database, and it changes nothing but what `reconcile` finds out for
 //! orders whose outcome is unknown. `x402 orders --help` tells the exit codes.
 //!
+//! `x402 facilitator --config FILE` verifies and settles for other servers, on networks whose gas you pay; an example of
+//! the file is in the crate. It ends on SIGTERM, after the settlements that are under way.
+//!
 //! # The endpoints
 //! [`orders::router`] gives payers and operators `GET /orders/{id}`, its proof, and cancellation.
 //!
@@ -22,12 +26,17 @@
 //! | feature | adds |
 //! |---|---|
 //! | `cli` (default) | the command, and evidence from a chain for it |
+//! | `facilitator` (default, by `cli`) | the facilitator's service |
 //! | `sqlite`, `postgres`, `redis` (default) | the stores that the command can look at |
 //!
 //! Without any, the router alone: axum and `x402-core`.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod bearer;
+#[cfg(feature = "facilitator")]
+#[cfg_attr(docsrs, doc(cfg(feature = "facilitator")))]
+pub mod facilitator;
 mod lookup;
 pub mod orders;
 mod taken;

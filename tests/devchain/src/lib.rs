@@ -23,6 +23,7 @@ mod error;
 mod interop;
 mod mining;
 mod process;
+mod recorded;
 mod rpc;
 mod token;
 
@@ -32,5 +33,6 @@ pub use self::{
     error::DevChainError,
     interop::interop_dir,
     process::tethered,
+    recorded::{FACTORY, RECORDED_AT},
     token::Income,
 };

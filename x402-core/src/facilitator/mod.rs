@@ -3,6 +3,7 @@
 //! [`Facilitator`] is the stateful half of a scheme: a remote service, or our own node. [`Witness`] reads from a
 //! chain what became of an authorization, which a remote service alone cannot tell.
 
+mod asked;
 #[cfg(feature = "http-facilitator")]
 mod breaker;
 mod error;
@@ -18,6 +19,15 @@ mod witness;
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 pub(crate) use self::supported::cannot_be_asked;
+pub use self::{
+    asked::{Asked, Unasked},
+    error::{SettleError, VerifyError},
+    failover::Failover,
+    payment::Payment,
+    settlement::Settlement,
+    split::Split,
+    witness::{Evidence, Transfer, Witness},
+};
 #[cfg(feature = "http-facilitator")]
 pub use self::{
     breaker::BreakerLimits,
@@ -25,14 +35,6 @@ pub use self::{
         AuthHeaders, Authenticate, FACILITATOR_URL, FacilitatorCall, FacilitatorEndpoint, HttpFacilitator,
         PUBLIC_TEST_FACILITATOR,
     },
-};
-pub use self::{
-    error::{SettleError, VerifyError},
-    failover::Failover,
-    payment::Payment,
-    settlement::Settlement,
-    split::Split,
-    witness::{Evidence, Transfer, Witness},
 };
 use crate::{error::ConfigError, price::PriceOption, scheme::Scheme, wire::facilitator::SupportedResponse};
 
@@ -115,6 +117,10 @@ impl<T: Facilitator + ?Sized> Facilitator for Arc<T> {
 
     fn scheme(&self) -> Option<Arc<dyn Scheme>> {
         (**self).scheme()
+    }
+
+    fn schemes(&self) -> Vec<Arc<dyn Scheme>> {
+        (**self).schemes()
     }
 
     fn witness(&self) -> Option<Arc<dyn Witness>> {

@@ -46,11 +46,11 @@ impl Transfer {
     /// to look, and not to mix up payments.
     #[must_use]
     pub fn contradiction(&self, settlement: &Settlement) -> Option<&'static str> {
-        if settlement.transaction.is_empty() {
+        if settlement.transaction.is_empty() && !self.amount.is_zero() {
             Some("transaction")
         } else if settlement.network != self.option.network {
             Some("network")
-        } else if settlement.amount != self.option.amount {
+        } else if settlement.amount != self.amount {
             Some("amount")
         } else if !settlement.payer.eq_ignore_ascii_case(&self.payer) {
             Some("payer")
@@ -110,7 +110,8 @@ mod tests {
         let amount = |amount: u64| AtomicAmount::from(amount);
         let transfer = Transfer {
             key: PaymentKey::from_bytes([1; 32]),
-            option: PriceOption::new(network("eip155:84532"), "0xA", amount(10), "0xB"),
+            option: PriceOption::new(network("eip155:84532"), "0xA", amount(50), "0xB"),
+            amount: amount(10),
             payer: "0xAbC".into(),
             nonce: [2; 32],
             valid_before: UnixSeconds::new(100),
@@ -122,6 +123,7 @@ mod tests {
             ("0x1", "eip155:8453", "0xAbC", 9, Some("network")),
             ("0x1", "eip155:84532", "0xAbC", 9, Some("amount")),
             ("0x1", "eip155:84532", "0xAbC", 11, Some("amount")),
+            ("0x1", "eip155:84532", "0xAbC", 50, Some("amount")),
             ("0x1", "eip155:84532", "0xAbD", 10, Some("payer")),
         ] {
             let settlement = Settlement::new(transaction.into(), network(on), payer.into(), amount(paid));

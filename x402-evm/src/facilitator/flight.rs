@@ -59,6 +59,11 @@ impl From<Refusal> for Outcome {
 pub(super) struct Flight(watch::Receiver<Stage>);
 
 impl Flights {
+    /// How many are under way.
+    pub(super) fn count(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// Joins the settlement of `payment` that is under way, or starts one. Above a bound none is started.
     pub(super) fn join<F>(
         self: &Arc<Self>,

@@ -2,6 +2,7 @@
 
 mod facts;
 mod flight;
+mod gas;
 mod prepare;
 mod settle;
 mod verify;
@@ -20,6 +21,7 @@ use x402_core::{
     },
 };
 
+pub use self::gas::GasLevel;
 use self::{facts::Facts, flight::Flights};
 use crate::{
     contract_wallet::ContractAccounts,

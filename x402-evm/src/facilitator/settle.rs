@@ -68,7 +68,14 @@ impl Inner {
         stage.send_replace(Stage::Sent(last));
         let receipt = self.sender.watch_earlier(&known, self.options.confirmations, EARLIER_WITHIN).await;
         match receipt {
-            Some(receipt) if receipt.succeeded() => Some(self.judge(payment, prepared, receipt).await),
+            // What paid somebody else, or another amount, was signed by the same payer with the same nonce.
+            Some(receipt) if receipt.succeeded() => {
+                let paid = settled(&receipt, prepared.domain.token, prepared.message, &payment.option);
+                Some(match paid {
+                    Some(settlement) => Outcome::Settled(settlement),
+                    None => self.look_up(payment, Ours::NotSent).await,
+                })
+            }
             // It reverted: nothing is on its way, so settling again is as good as the first time.
             Some(_) => None,
             None => Some(Outcome::Unresolved {

@@ -82,6 +82,12 @@ impl Sender {
         self.oracle.fees(&self.rpc, max_fee_per_gas).await.map(drop)
     }
 
+    /// The most to pay per gas at present, never above the limit.
+    pub(crate) async fn fee(&self, limit: Option<u128>) -> Result<u128, ChainError> {
+        let fees = self.oracle.fees(&self.rpc, None).await?;
+        Ok(fees.max.min(limit.unwrap_or(u128::MAX)))
+    }
+
     /// Sends. On an error nothing was sent and no nonce is used.
     ///
     /// # Cancellation

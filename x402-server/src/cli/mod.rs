@@ -1,10 +1,13 @@
-//! The command `x402`: arguments in, text or JSON lines out.
+//! The command `x402`: arguments in, text or JSON lines out; or a service that runs until it is told to end.
 
 mod export;
+mod facilitator;
 mod failure;
 mod filter;
 mod list;
+mod log;
 mod reconcile;
+mod serve;
 mod show;
 mod text;
 mod time;
@@ -18,6 +21,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
+use tracing::Level;
 use x402_core::{error::ConfigError, order::OrderStore};
 use x402_store::StoreUrl;
 
@@ -28,18 +32,18 @@ use self::failure::Failure;
 /// | code | meaning |
 /// |---|---|
 /// | 0 | done |
-/// | 1 | there is no such order, or `reconcile` found something to look at |
-/// | 2 | the arguments are wrong, or the store or the chain cannot be used |
+/// | 1 | there is no such order; `reconcile` found something to look at; `facilitator` ended before its settlements did |
+/// | 2 | the arguments or the configuration are wrong, or the store or the chain cannot be used |
 pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let Command::Orders(arguments) = match Cli::try_parse_from(arguments) {
-        Ok(cli) => cli.command,
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { UNUSABLE } else { 0 });
         }
     };
     let mut out = BufWriter::new(io::stdout());
-    let done = orders(arguments, &mut out).await;
+    let done = command(cli, &mut out).await;
     match done.and_then(|code| out.flush().map(|()| code).map_err(Failure::from)) {
         Ok(code) => ExitCode::from(code),
         // Whoever reads us has seen enough, as `head` does.
@@ -49,6 +53,14 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             eprintln!("error: {}", text::plain(&failure.to_string()));
             ExitCode::from(failure.code())
         }
+    }
+}
+
+async fn command(cli: Cli, out: &mut (dyn Write + Send)) -> Result<u8, Failure> {
+    cli.log.install(cli.command.says())?;
+    match cli.command {
+        Command::Orders(arguments) => orders(arguments, out).await,
+        Command::Facilitator(arguments) => facilitator::run(&arguments).await,
     }
 }
 
@@ -67,10 +79,12 @@ async fn orders(arguments: OrdersArguments, out: &mut (dyn Write + Send)) -> Res
     }
 }
 
-/// Looking after x402 orders
+/// Looking after x402 orders, and settling for others
 #[derive(Debug, Parser)]
 #[command(name = "x402", version, after_help = EXIT_CODES)]
 struct Cli {
+    #[command(flatten)]
+    log: log::Arguments,
     #[command(subcommand)]
     command: Command,
 }
@@ -79,6 +93,18 @@ struct Cli {
 enum Command {
     /// Look at orders, and hold them against the chain
     Orders(OrdersArguments),
+    /// Verify and settle payments for other servers
+    Facilitator(facilitator::Arguments),
+}
+
+impl Command {
+    /// How much it says where nobody says how much: who looks at orders wants to see orders.
+    const fn says(&self) -> Level {
+        match self {
+            Self::Orders(_) => Level::WARN,
+            Self::Facilitator(_) => Level::INFO,
+        }
+    }
 }
 
 #[derive(Args)]
@@ -124,8 +150,8 @@ enum OrdersCommand {
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  there is no such order, or `reconcile` found something to look at
-  2  the arguments are wrong, or the store or the chain cannot be used";
+  1  there is no such order; `reconcile` found something to look at; `facilitator` ended before its settlements did
+  2  the arguments or the configuration are wrong, or the store or the chain cannot be used";
 
 const DONE: u8 = 0;
 const LOOK: u8 = 1;

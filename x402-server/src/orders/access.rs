@@ -2,7 +2,7 @@
 
 use std::{env, fmt, fs, path::Path};
 
-use axum::http::{HeaderMap, header::AUTHORIZATION};
+use axum::http::HeaderMap;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use x402_core::{
@@ -10,6 +10,8 @@ use x402_core::{
     order::{OrderId, OrderTokens},
 };
 use zeroize::Zeroizing;
+
+use crate::bearer::bearer;
 
 /// Who may use the order endpoints: nobody, until told.
 #[derive(Clone, Debug, Default)]
@@ -115,18 +117,11 @@ impl fmt::Debug for OperatorToken {
     }
 }
 
-/// The one bearer token of a request; two are none.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return None };
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
 const LEAST: usize = 16;
 
 #[cfg(test)]
 mod tests {
+    use axum::http::header::AUTHORIZATION;
     use x402_core::quote::QuoteKey;
 
     use super::*;
