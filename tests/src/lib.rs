@@ -11,6 +11,7 @@ mod listener;
 mod official;
 mod payer;
 mod proxy;
+mod script;
 mod server;
 mod shop;
 pub mod spelling;
@@ -22,6 +23,7 @@ pub use self::{
     official::{Calls, Fault, OfficialFacilitator},
     payer::{Challenge, Payer, Payment, Window, now},
     proxy::{Cut, Line},
+    script::Script,
     server::{Delivery, Environment, Framework, Server},
     shop::{
         Books, FUNDS, GAS, MERCHANT, PAYER, QUOTE_KEY, Shop, eventually, paid_runs, persist, send_at_once,

@@ -1,26 +1,15 @@
-//! The official facilitator on a development chain, in a process of its own, which fails on demand.
+//! The official facilitator on a development chain, which fails on demand.
 
-use std::{
-    io::{BufRead, BufReader, Read},
-    net::SocketAddr,
-    path::Path,
-    process::{Child, Stdio},
-    sync::mpsc,
-    thread,
-    time::Duration,
-};
+use std::time::Duration;
 
 use devchain::DevChain;
 use serde_json::{Value, json};
 
-use crate::{GAS, Payment, Request};
+use crate::{GAS, Payment, Request, Script};
 
-/// The official facilitator. Ends with its value, and with this process however that ends.
+/// The official facilitator.
 #[derive(Debug)]
-pub struct OfficialFacilitator {
-    child: Child,
-    address: SocketAddr,
-}
+pub struct OfficialFacilitator(Script);
 
 /// How one call goes wrong.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -53,35 +42,13 @@ impl OfficialFacilitator {
     /// When it does not start.
     #[must_use]
     pub fn start(chain: &DevChain) -> Self {
-        let folder = devchain::interop_dir().expect("the official packages are installed");
-        let mut child = devchain::tethered(Path::new("node"))
-            .arg("facilitator.mjs")
-            .current_dir(folder)
-            .env("RPC_URL", chain.url())
-            .env("GAS_KEY", GAS.key)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the tests need Node.js 20 or later on the PATH");
-        let stdout = child.stdout.take().expect("stdout is piped");
-        let (found, address) = mpsc::channel();
-        thread::spawn(move || {
-            for line in lines(stdout) {
-                if let Some(address) =
-                    line.strip_prefix("listening on http://").and_then(|at| at.parse().ok())
-                {
-                    let _ = found.send(address); // nobody waits any more after START_LIMIT
-                }
-            }
-        });
-        let address = address.recv_timeout(START_LIMIT).expect("the official facilitator listens");
-        Self { child, address }
+        Self(Script::start("facilitator.mjs", &[("RPC_URL", chain.url()), ("GAS_KEY", GAS.key)]))
     }
 
     /// Its URL.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.0.url("")
     }
 
     /// The next call of the fault's endpoint for this payment goes wrong.
@@ -98,7 +65,7 @@ impl OfficialFacilitator {
             "ms": fault.late.as_millis(),
         });
         let request = Request::new("POST", "/faults").json(told.to_string().as_bytes());
-        assert_eq!(request.send(self.address).expect("it listens").status, 200, "{fault:?}");
+        assert_eq!(self.0.send(&request).status, 200, "{fault:?}");
     }
 
     /// How often it was called so far.
@@ -108,22 +75,8 @@ impl OfficialFacilitator {
     #[must_use]
     #[track_caller]
     pub fn calls(&self) -> Calls {
-        let told: Value = Request::get("/calls").send(self.address).expect("it listens").json();
+        let told: Value = self.0.send(&Request::get("/calls")).json();
         let count = |name: &str| told[name].as_u64().expect("a count");
         Calls { supported: count("supported"), verify: count("verify"), settle: count("settle") }
     }
 }
-
-impl Drop for OfficialFacilitator {
-    fn drop(&mut self) {
-        // Either call fails only if the process is gone already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn lines(from: impl Read) -> impl Iterator<Item = String> {
-    BufReader::new(from).lines().map_while(Result::ok)
-}
-
-const START_LIMIT: Duration = Duration::from_secs(60);
