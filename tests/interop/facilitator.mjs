@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import { x402Facilitator } from "@x402/core/facilitator";
 import { toFacilitatorEvmSigner } from "@x402/evm";
 import { registerExactEvmScheme } from "@x402/evm/exact/facilitator";
-import { createWalletClient, http, nonceManager, publicActions } from "viem";
+import { createWalletClient, http, publicActions } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
 import { baseSepolia } from "viem/chains";
 import { Faults } from "./faults.mjs";
@@ -15,7 +15,7 @@ if (!RPC_URL || !GAS_KEY) {
   process.exit(2);
 }
 
-const account = privateKeyToAccount(GAS_KEY, { nonceManager });
+const account = privateKeyToAccount(GAS_KEY);
 const chain = createWalletClient({ account, chain: baseSepolia, transport: http(RPC_URL), pollingInterval: 50 })
   .extend(publicActions);
 const faults = new Faults(chain);
@@ -30,7 +30,16 @@ const facilitator = new x402Facilitator();
 registerExactEvmScheme(facilitator, { signer, networks: "eip155:84532" });
 
 const calls = { supported: 0, verify: 0, settle: 0 };
-const told = { verify: (...payment) => facilitator.verify(...payment), settle: (...payment) => facilitator.settle(...payment) };
+// One settlement at a time: it is the node that counts the gas account's transactions.
+let lastSettled = Promise.resolve();
+const told = {
+  verify: (...payment) => facilitator.verify(...payment),
+  settle: (...payment) => {
+    const settled = lastSettled.then(() => facilitator.settle(...payment));
+    lastSettled = settled.catch(() => {});
+    return settled;
+  },
+};
 
 const server = createServer(async (request, response) => {
   const answer = (status, body) => {

@@ -222,8 +222,8 @@ const fn name(state: PaymentState) -> &'static str {
     }
 }
 
-/// More than an order that was put off waits for the worker.
-const PATIENT_FOR: Duration = Duration::from_secs(20);
+/// More than an order that was put off waits for the worker, later and later.
+const PATIENT_FOR: Duration = Duration::from_secs(45);
 const PRICE: u128 = 1000;
 /// Away from the numbers of precompiled contracts and from keys that others use.
 const FIRST_PAYER: u64 = 0x0402_0000;
