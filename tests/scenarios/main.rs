@@ -20,6 +20,7 @@ macro_rules! through_every_adapter {
 
 mod before_handler;
 mod bodies;
+mod charges;
 mod conflicts;
 mod crowds;
 mod failures;

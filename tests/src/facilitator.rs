@@ -52,6 +52,8 @@ struct State {
     /// Calls to settle, and moves of money, by nonce.
     calls: HashMap<String, usize>,
     moves: HashMap<String, usize>,
+    /// How much moved, in order.
+    amounts: Vec<u64>,
 }
 
 impl ScriptedFacilitator {
@@ -107,6 +109,12 @@ impl ScriptedFacilitator {
     #[must_use]
     pub fn moves(&self) -> usize {
         self.state().moves.values().sum()
+    }
+
+    /// How much moved each time, in order.
+    #[must_use]
+    pub fn amounts(&self) -> Vec<u64> {
+        self.state().amounts.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -174,7 +182,11 @@ impl State {
             "network": requirements["network"],
         });
         match (before, moves) {
-            (0, true) => drop(self.moves.insert(nonce, 1)),
+            (0, true) => {
+                let asked = requirements["amount"].as_str().and_then(|amount| amount.parse().ok());
+                self.amounts.push(asked.unwrap_or_default());
+                self.moves.insert(nonce, 1);
+            }
             (0, false) => {}
             _ if self.forgetful => {
                 receipt["success"] = false.into();
@@ -188,13 +200,18 @@ impl State {
 }
 
 fn authorization(request: &Value) -> &Value {
-    &request["paymentPayload"]["payload"]["authorization"]
+    let payload = &request["paymentPayload"]["payload"];
+    match &payload["permit2Authorization"] {
+        Value::Null => &payload["authorization"],
+        permit2 => permit2,
+    }
 }
 
 fn supported() -> Vec<u8> {
     json!({
         "kinds": [
             { "x402Version": 2, "scheme": "exact", "network": "eip155:84532" },
+            { "x402Version": 2, "scheme": "upto", "network": "eip155:84532" },
             { "x402Version": 1, "scheme": "exact", "network": "base-sepolia" },
         ],
         "extensions": [],

@@ -151,6 +151,42 @@ impl Payer {
         }
     }
 
+    /// A version 2 payment up to a ceiling, with a signature that only a scripted facilitator takes.
+    ///
+    /// # Panics
+    /// When the challenge asks for something else.
+    #[must_use]
+    #[track_caller]
+    pub fn unsigned_upto(&self, challenge: &Challenge) -> Payment {
+        let terms = challenge.terms();
+        assert_eq!(terms["scheme"], "upto");
+        let nonce = random_nonce().iter().fold("0x".to_owned(), |text, byte| format!("{text}{byte:02x}"));
+        let payload = json!({
+            "signature": format!("0x{}", "1b".repeat(65)),
+            "permit2Authorization": {
+                "from": self.address,
+                "permitted": { "token": terms["asset"], "amount": terms["amount"] },
+                "spender": UPTO_PROXY,
+                "nonce": nonce,
+                "deadline": Window::default().valid_before.to_string(),
+                "witness": {
+                    "to": terms["payTo"],
+                    "facilitator": terms["extra"]["facilitatorAddress"],
+                    "validAfter": "0",
+                },
+            },
+        });
+        Payment {
+            header: "PAYMENT-SIGNATURE",
+            json: json!({
+                "x402Version": 2,
+                "resource": challenge.v2["resource"],
+                "accepted": terms,
+                "payload": payload,
+            }),
+        }
+    }
+
     /// Pays a challenge in version 1, as an honest client does.
     #[must_use]
     #[track_caller]
@@ -181,6 +217,9 @@ impl Payer {
         }
     }
 }
+
+/// Who is allowed to spend, where what was used is charged.
+const UPTO_PROXY: &str = "0x4020A4f3b7b90ccA423B9fabCc0CE57C6C240002";
 
 fn v1_as_v2(asked: &Value) -> Value {
     assert_eq!(asked["network"], "base-sepolia", "the tests' chain");

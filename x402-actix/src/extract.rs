@@ -1,4 +1,4 @@
-//! The payment behind a request, as an extractor.
+//! The payment behind a request, and what it is charged, as extractors.
 
 use std::{
     fmt,
@@ -44,15 +44,56 @@ impl FromRequest for PaidContext {
     type Future = Ready<Result<Self, NotBehindPaywall>>;
 
     fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
-        let paid = request.extensions().get::<x402_core::PaidContext>().cloned();
-        ready(paid.map(Self).ok_or_else(|| NotBehindPaywall {
-            method: request.method().clone(),
-            path: request.path().to_owned(),
-        }))
+        ready(found(request).map(Self))
     }
 }
 
-/// A handler asked for a [`PaidContext`] on a route that takes no payment. Answered with 500, and logged.
+/// How a handler says what was used, on a route that charges for that. See [`core::charge`](x402_core::charge).
+///
+/// ```
+/// use actix_web::{Error, error::ErrorInternalServerError, post};
+/// use x402_actix::Charge;
+///
+/// #[post("/complete")]
+/// async fn complete(charge: Charge, prompt: String) -> Result<String, Error> {
+///     let answer = format!("you said: {prompt}");
+///     // Atomic units of the token, at most what was authorized.
+///     charge.set(answer.len() as u64 * 25).map_err(ErrorInternalServerError)?;
+///     Ok(answer)
+/// }
+/// ```
+///
+/// # Errors
+/// As for [`PaidContext`].
+#[derive(Clone, Debug)]
+pub struct Charge(pub x402_core::Charge);
+
+impl Deref for Charge {
+    type Target = x402_core::Charge;
+
+    fn deref(&self) -> &x402_core::Charge {
+        &self.0
+    }
+}
+
+impl FromRequest for Charge {
+    type Error = NotBehindPaywall;
+    type Future = Ready<Result<Self, NotBehindPaywall>>;
+
+    fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
+        ready(found(request).map(Self))
+    }
+}
+
+fn found<T: Clone + 'static>(request: &HttpRequest) -> Result<T, NotBehindPaywall> {
+    request
+        .extensions()
+        .get::<T>()
+        .cloned()
+        .ok_or_else(|| NotBehindPaywall { method: request.method().clone(), path: request.path().to_owned() })
+}
+
+/// A handler asked for a [`PaidContext`], or a [`Charge`], on a route that takes no payment. Answered with 500, and logged.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NotBehindPaywall {
     method: Method,

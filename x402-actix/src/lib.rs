@@ -91,6 +91,11 @@
 //! # }
 //! ```
 //!
+//! # Charging what was used
+//!
+//! Where the price is a ceiling ([`Price::up_to`]), the handler takes a [`Charge`] and says how much of it was used, for a stream
+//! until it ends. [`core::charge`] has the rules.
+//!
 //! # Running it
 //!
 //! [`Engine::worker`] finishes what a crash or a lost answer left behind, [`Engine::ready`] is for a readiness probe, and
@@ -192,7 +197,7 @@ pub use x402_core::{
 };
 
 pub use self::{
-    extract::{NotBehindPaywall, PaidContext},
+    extract::{Charge, NotBehindPaywall, PaidContext},
     future::ResponseFuture,
     middleware::Paywall,
     service::PaywallService,

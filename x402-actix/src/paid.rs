@@ -46,6 +46,7 @@ where
     };
     let method = request.method().clone();
     request.extensions_mut().insert(ticket.context().clone());
+    request.extensions_mut().insert(ticket.charge().clone());
     let limit = ticket.body_limit();
     let handler = async move { Ok(Handled::of(inner.call(request).await?, limit).await) };
     let handled = match catch_panic(handler.instrument(ticket.span().clone())).await {

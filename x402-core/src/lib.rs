@@ -21,6 +21,8 @@
 //! its handler, and nothing else. A ticket that is dropped charges nobody; a settlement once begun is finished, and the
 //! response is owed to its payer, who gets it by presenting the same payment again.
 //!
+//! Where a payment authorizes a maximum, the handler says how much of it is charged: see [`charge`].
+//!
 //! # Deployment caveats
 //!
 //! - The default [`MemoryStore`](order::MemoryStore) is for one process. It forgets at restart: what was settled before is
@@ -73,6 +75,7 @@
 
 pub mod adapter;
 pub mod challenge;
+pub mod charge;
 mod engine;
 pub(crate) mod entropy;
 pub mod error;
@@ -93,6 +96,7 @@ mod timing;
 pub mod wire;
 
 pub use self::{
+    charge::Charge,
     engine::{
         Admission, Attempt, DeliveryGuard, Engine, EngineBuilder, NotReady, Outcome, PaidContext, Release,
         Ticket, Triage,

@@ -29,7 +29,8 @@ pub const FAILOVERS: &str = "x402_facilitator_failovers_total";
 pub const UNRESOLVED: &str = "x402_settlements_unresolved_total";
 /// Counter `{network}`: responses to settled payments that were lost on their way, and are owed.
 pub const OWED: &str = "x402_deliveries_owed_total";
-/// Counter `{reason}`: responses of deferred routes that were held until they were settled, by what forbade to defer.
+/// Counter `{reason}`: responses of deferred routes that were held until they were settled, and streams that are charged by
+/// their use and were refused, by what forbade to let them out unsettled.
 pub const UNDEFERRED: &str = "x402_undeferred_total";
 /// Counter `{attention}`: orders that an operator should look at, each flag once an order.
 pub const ATTENTION: &str = "x402_orders_attention_total";

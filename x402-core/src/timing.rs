@@ -9,7 +9,8 @@ pub enum SettleTiming {
     #[default]
     AfterHandler,
     /// Verify, settle, then run the handler. For streams and for handlers whose effects must not happen
-    /// unpaid. A handler that fails leaves its payer an entitlement: the same payment runs it again.
+    /// unpaid. A handler that fails leaves its payer an entitlement: the same payment runs it again. Not for prices up to
+    /// a ceiling: what was used is not known yet.
     BeforeHandler,
     /// Verify, run the handler, release the response, then settle. The client does not wait for the chain, and **a
     /// settlement may fail after its response is out**: the payer spent the money meanwhile, say. Then the seller has
@@ -41,7 +42,8 @@ impl SettleTiming {
     }
 }
 
-/// How many responses may be out whose payments are not settled yet, with [`SettleTiming::Deferred`].
+/// How many responses may be out whose payments are not settled yet: with [`SettleTiming::Deferred`], and streams that are
+/// [charged](crate::charge) for what was used of them.
 ///
 /// The store counts for all instances that share it. What an instance is about to add, the others do not see yet: with
 /// several, a bound may be passed by what arrives at them in the same moment.

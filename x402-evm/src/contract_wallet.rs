@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use x402_core::{
     error::RejectReason,
-    scheme::{Eip3009, EvmAddress, Proof},
+    scheme::{EvmAddress, Proof},
 };
 
 use crate::{
@@ -51,49 +51,48 @@ impl ContractAccounts {
         self.deployed
     }
 
-    /// The call that settles `message`, after asking whoever must be asked whether the signature is the payer's.
+    /// The call that settles what was signed, after asking whoever must be asked whether the signature is the payer's.
     ///
     /// `proof` is what the local check said, `sender` who would send, `ask` whether to ask the account itself: a
     /// simulation of the call asks it anyway.
     pub(crate) async fn settlement_call(
         &self,
         rpc: &Rpc,
-        token: EvmAddress,
-        (message, digest): (&Eip3009, &Hash),
+        unsent: &Unsent<'_>,
         proof: Proof,
         sender: EvmAddress,
         ask: bool,
     ) -> Result<Call, Refusal> {
+        let Unsent { payer, signature, target, encode, .. } = *unsent;
         let call = |to, data, gas_limit| Call { from: sender, to, data, gas_limit };
         if !self.deployed {
-            let signature =
-                EcdsaSignature::read(&message.signature).map_err(|_| RejectReason::MalformedSignature)?;
-            return Ok(call(token, abi::transfer(message, &signature.to_bytes()), PLAIN_GAS));
+            let signature = EcdsaSignature::read(signature).map_err(|_| RejectReason::MalformedSignature)?;
+            return Ok(call(target, encode(&signature.to_bytes()), PLAIN_GAS));
         }
-        let wrapper = Wrapper::read(&message.signature);
-        let inner = wrapper.as_ref().map_or(&message.signature[..], |wrapper| &wrapper.signature);
-        match (rpc.has_code(message.from).await?, wrapper.as_ref(), proof) {
+        let wrapper = Wrapper::read(signature);
+        let inner = wrapper.as_ref().map_or(signature, |wrapper| &wrapper.signature);
+        match (rpc.has_code(payer).await?, wrapper.as_ref(), proof) {
             (true, ..) => {
-                if ask && !says_yes(rpc, message.from, digest, inner).await? {
+                if ask && !says_yes(rpc, payer, unsent.digest, inner).await? {
                     return Err(RejectReason::WrongSignature.into());
                 }
-                Ok(call(token, abi::transfer(message, inner), CONTRACT_GAS))
+                Ok(call(target, encode(inner), CONTRACT_GAS))
             }
             (false, Some(wrapper), _) => {
-                if !self.factories.contains(&wrapper.factory) {
+                if !unsent.deployable || !self.factories.contains(&wrapper.factory) {
                     return Err(RejectReason::Other("eip6492_factory_not_allowed".into()).into());
                 }
                 if !rpc.has_code(MULTICALL3).await? {
                     let detail = "Multicall3 is not on this chain; allow no factories";
                     return Err(ChainError::misconfigured("smart_wallet_deployment_failed", detail).into());
                 }
-                let transfer = abi::transfer(message, inner);
-                let data = abi::first_then((wrapper.factory, &wrapper.calldata), (token, &transfer));
+                let transfer = encode(inner);
+                let data = abi::first_then((wrapper.factory, &wrapper.calldata), (target, &transfer));
                 Ok(call(MULTICALL3, data, DEPLOYMENT_GAS))
             }
             (false, None, Proof::Signed) => {
                 let signature = EcdsaSignature::read(inner).map_err(|_| RejectReason::MalformedSignature)?;
-                Ok(call(token, abi::transfer(message, &signature.to_bytes()), PLAIN_GAS))
+                Ok(call(target, encode(&signature.to_bytes()), PLAIN_GAS))
             }
             (false, None, _) => Err(match EcdsaSignature::read(inner) {
                 Ok(_) => RejectReason::WrongSignature,
@@ -102,6 +101,21 @@ impl ContractAccounts {
             .into()),
         }
     }
+}
+
+/// What would be sent if the signature is the payer's.
+#[derive(Clone, Copy)]
+pub(crate) struct Unsent<'a> {
+    pub(crate) payer: EvmAddress,
+    pub(crate) signature: &'a [u8],
+    /// What was signed.
+    pub(crate) digest: &'a Hash,
+    /// The contract to call.
+    pub(crate) target: EvmAddress,
+    /// The call with the signature in the form that the contract takes.
+    pub(crate) encode: &'a (dyn Fn(&[u8]) -> Vec<u8> + Sync),
+    /// Whether the payer's account may be deployed on the way.
+    pub(crate) deployable: bool,
 }
 
 /// Asks the account, and takes nothing but the exact magic value for a yes.
@@ -147,7 +161,8 @@ const ERC6492_SUFFIX: [u8; 32] = [
     0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64,
     0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92,
 ];
-/// The most a transfer from a plain account may burn; well-known tokens need less than a third of it.
+/// The most a transfer from a plain account may burn; well-known tokens need less than a third of it, through Permit2
+/// with an approval before it less than two thirds.
 const PLAIN_GAS: u64 = 300_000;
 /// The same where a contract checks the signature, of a passkey at worst.
 const CONTRACT_GAS: u64 = 1_000_000;

@@ -1,21 +1,15 @@
-//! `exact` with EIP-3009: the structural check plus the recovery of the signer.
-
-use std::sync::Arc;
+//! `exact`: the structural check plus the recovery of the signer.
 
 use serde_json::Value;
 use x402_core::{
     error::RejectReason,
     price::PriceOption,
-    scheme::{Authorization, Eip3009, ExactEvmStructure, Proof, Scheme, SignedMessage},
+    scheme::{Authorization, ExactEvmStructure, Proof, Scheme},
 };
 
-use crate::{
-    network::{Domain, Separators},
-    recover::EcdsaSignature,
-    typed_data::{Hash, signing_digest, transfer_hash},
-};
+use crate::prover::Prover;
 
-/// `exact` on EVM chains, with the signature checked here: no I/O, one recovery.
+/// `exact` on EVM chains, by EIP-3009 or through Permit2, with the signature checked here: no I/O, one recovery.
 ///
 /// The signing domain comes from the server's own option, never from the payment.
 ///
@@ -26,10 +20,7 @@ use crate::{
 /// assert_eq!(ExactEvm::new().name(), "exact");
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct ExactEvm {
-    contract_accounts: bool,
-    separators: Arc<Separators>,
-}
+pub struct ExactEvm(Prover);
 
 impl ExactEvm {
     /// The scheme for payers with plain accounts.
@@ -43,14 +34,14 @@ impl ExactEvm {
     /// Such a payment is then neither proven nor refused here: the facilitator asks the account. Off by default.
     #[must_use]
     pub fn contract_accounts(mut self, allowed: bool) -> Self {
-        self.contract_accounts = allowed;
+        self.0.contract_accounts = allowed;
         self
     }
+}
 
-    /// What the payer signed, as one hash in the option's domain.
-    pub(crate) fn digest(&self, message: &Eip3009, option: &PriceOption) -> Result<Hash, RejectReason> {
-        let separator = self.separators.get(&Domain::of(option)?);
-        Ok(signing_digest(&separator, &transfer_hash(message)))
+impl From<Prover> for ExactEvm {
+    fn from(prover: Prover) -> Self {
+        Self(prover)
     }
 }
 
@@ -64,37 +55,6 @@ impl Scheme for ExactEvm {
     }
 
     fn prove(&self, authorization: &Authorization, option: &PriceOption) -> Result<Proof, RejectReason> {
-        let message = eip3009(authorization)?;
-        let own = own_signature(message, || self.digest(message, option));
-        match own {
-            Ok(()) => Ok(Proof::Signed),
-            Err(RejectReason::MalformedSignature | RejectReason::WrongSignature)
-                if self.contract_accounts =>
-            {
-                Ok(Proof::Contract)
-            }
-            Err(reason) => Err(reason),
-        }
-    }
-}
-
-/// The EIP-3009 message in an authorization.
-pub(crate) fn eip3009(authorization: &Authorization) -> Result<&Eip3009, RejectReason> {
-    match &authorization.message {
-        SignedMessage::Eip3009(message) => Ok(message),
-        _ => Err(RejectReason::UnsupportedScheme),
-    }
-}
-
-/// Checks that the payer's own key signed. The hash is made only for a signature worth recovering.
-fn own_signature(
-    message: &Eip3009,
-    digest: impl FnOnce() -> Result<Hash, RejectReason>,
-) -> Result<(), RejectReason> {
-    let signature = EcdsaSignature::read(&message.signature).map_err(|_| RejectReason::MalformedSignature)?;
-    if signature.signer(&digest()?) == Some(message.from) {
-        Ok(())
-    } else {
-        Err(RejectReason::WrongSignature)
+        self.0.prove(authorization, option)
     }
 }

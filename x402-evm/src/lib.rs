@@ -1,9 +1,9 @@
-//! EVM for the x402 paywall: EIP-3009 payments checked, settled and looked up.
+//! EVM for the x402 paywall: payments by EIP-3009 and through Permit2 checked, settled and looked up.
 //!
 //! Three parts, each usable without the others:
 //!
-//! - [`ExactEvm`] checks a payment's signature where it arrives: no node, no I/O, one recovery. It is what a server
-//!   needs that leaves settlement to a remote facilitator.
+//! - [`ExactEvm`] and [`UptoEvm`] check a payment's signature where it arrives: no node, no I/O, one recovery. They are
+//!   what a server needs that leaves settlement to a remote facilitator.
 //! - `EvmFacilitator` (feature `rpc`) verifies and settles on a node of your own, with an account that pays the gas.
 //! - `EvmWitness` (feature `rpc`) tells from the chain what became of a payment whose answer was lost.
 //!
@@ -55,6 +55,19 @@
 //!
 //! Give every process a gas account of its own, holding no more coins than it should be able to lose.
 //!
+//! # Through Permit2
+//! A price says by [`Price::permit2`](x402_core::price::Price::permit2) that a token is moved by Permit2 instead of its own
+//! EIP-3009, and by [`Price::up_to`](x402_core::price::Price::up_to) that the payer signs a ceiling, of which what was
+//! used is moved. Permit2 and the x402 proxies have the same addresses on every chain, and may be missing on one: the
+//! start-up check finds that out.
+//!
+//! - A payer approves Permit2 once per token, or signs the approval with a payment (EIP-2612); it then comes to the chain
+//!   in the settlement itself. Without either the payment is refused with `permit2_allowance_required`.
+//! - `upto` is settled by one account, which the payer signs for: `EvmFacilitator::gas_account`. A charge of zero is a
+//!   settlement without a transaction, and leaves the authorization unused on the chain: whoever settles must remember it.
+//! - Permit2 logs no nonces. `EvmWitness` reads them from the calls of the proxies in the transactions that paid the
+//!   recipient, and never counts one transfer for two payments.
+//!
 //! # Features
 //! `secp256k1` (default) recovers signers with libsecp256k1, `k256` in pure Rust; one of the two is needed.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -64,14 +77,19 @@ mod exact;
 #[cfg(any(feature = "signer", test))]
 mod hex;
 mod network;
+mod permit2;
+mod prover;
 mod recover;
 mod typed_data;
+mod upto;
 
 pub use self::{
     exact::ExactEvm,
     network::Domain,
+    permit2::{Eip2612, eip2612_hash, permit2_domain_separator, permit2_hash},
     recover::{EcdsaSignature, MalformedSignature},
     typed_data::{domain_separator, signing_digest, transfer_hash},
+    upto::UptoEvm,
 };
 
 #[cfg(feature = "signer")]

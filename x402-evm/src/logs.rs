@@ -1,13 +1,14 @@
 //! Which log of a token paid which authorization.
 //!
 //! EIP-3009 emits `AuthorizationUsed` and then `Transfer`. In a transaction with several authorizations each
-//! transfer belongs to the `AuthorizationUsed` before it, so that no log pays twice.
+//! transfer belongs to the `AuthorizationUsed` before it, so that no log pays twice. The transfer that a Permit2 proxy
+//! made is the last one before the proxy's own event, and belongs to no `AuthorizationUsed`.
 
-use alloy_primitives::{B256, U256};
+use alloy_primitives::{Address, B256, U256};
 use alloy_rpc_types_eth::Log;
-use x402_core::scheme::{Eip3009, EvmAddress};
+use x402_core::scheme::{EXACT_PERMIT2_PROXY, Eip3009, EvmAddress, UPTO_PERMIT2_PROXY};
 
-use crate::rpc::at;
+use crate::{rpc::at, typed_data::constant};
 
 /// Topics of the events that a used or cancelled authorization leaves.
 pub(crate) const USED: B256 = B256::new([
@@ -18,16 +19,24 @@ pub(crate) const CANCELED: B256 = B256::new([
     0x1c, 0xdd, 0x46, 0xff, 0x24, 0x27, 0x16, 0xcd, 0xaa, 0x72, 0xd1, 0x59, 0xd3, 0x39, 0xa4, 0x85, 0xb3,
     0x43, 0x83, 0x98, 0x34, 0x8d, 0x68, 0xf0, 0x9d, 0x7c, 0x8c, 0x0a, 0x59, 0x35, 0x3d, 0x81,
 ]);
-const TRANSFER: B256 = B256::new([
+/// Topics of the events that close a settlement by a Permit2 proxy.
+pub(crate) const SETTLED: B256 =
+    B256::new(constant(b"97088ec3606cfe8cc112180570d03fcde05f9b8e1bfef8e27784eaf5dd5691b6"));
+pub(crate) const SETTLED_WITH_PERMIT: B256 =
+    B256::new(constant(b"de5b89d10fc800c459329c382fabfcad0be0ed7e5328e01fae04e507b09ef5d8"));
+pub(crate) const TRANSFER: B256 = B256::new([
     0xdd, 0xf2, 0x52, 0xad, 0x1b, 0xe2, 0xc8, 0x9b, 0x69, 0xc2, 0xb0, 0x68, 0xfc, 0x37, 0x8d, 0xaa, 0x95,
     0x2b, 0xa7, 0xf1, 0x63, 0xc4, 0xa1, 0x16, 0x28, 0xf5, 0x5a, 0x4d, 0xf5, 0x23, 0xb3, 0xef,
 ]);
 
 /// The log, of those of one successful transaction, that shows that `message` moved its value to its recipient.
 pub(crate) fn paid<'a>(logs: &'a [Log], token: EvmAddress, message: &Eip3009) -> Option<&'a Log> {
+    let by_proxies = settlements(logs, |address| PROXIES.map(at).contains(&address));
+    let taken: Vec<&Log> = by_proxies.into_iter().filter_map(last_transfer).collect();
     let events: Vec<(Event, &Log)> = logs
         .iter()
         .filter(|log| log.address() == at(token) && !log.removed)
+        .filter(|log| !taken.iter().any(|taken| std::ptr::eq(*taken, *log)))
         .filter_map(|log| Some((Event::read(log)?, log)))
         .collect();
     let used = Event::Used { authorizer: address(message.from), nonce: B256::from(message.nonce) };
@@ -40,6 +49,28 @@ pub(crate) fn paid<'a>(logs: &'a [Log], token: EvmAddress, message: &Eip3009) ->
     let from = if alone { 0 } else { start + 1 };
     let its = events[from..].iter().take_while(|(event, _)| alone || !is_use(event));
     its.clone().find(|(event, _)| *event == transfer).map(|(_, log)| *log)
+}
+
+/// The logs of each settlement by a Permit2 proxy: those up to its event, from the event before.
+pub(crate) fn settlements(logs: &[Log], is_proxy: impl Fn(Address) -> bool) -> Vec<&[Log]> {
+    let is_end = |log: &Log| {
+        let closes = |event: &B256| [SETTLED, SETTLED_WITH_PERMIT].contains(event);
+        is_proxy(log.address()) && log.topic0().is_some_and(closes)
+    };
+    let parts = logs.split_inclusive(is_end);
+    // What comes after the last event belongs to no settlement.
+    parts.filter(|part| part.last().is_some_and(is_end)).collect()
+}
+
+/// The transfer that a settlement by a proxy made, of the logs up to its event: the last one.
+pub(crate) fn last_transfer(part: &[Log]) -> Option<&Log> {
+    part.iter().rev().find(|log| log.topic0() == Some(&TRANSFER))
+}
+
+/// Whether the log shows that the token moved this much from one account to another.
+pub(crate) fn moves(log: &Log, token: EvmAddress, (from, to): (EvmAddress, EvmAddress), value: U256) -> bool {
+    let wanted = Event::Transfer { from: address(from), to: address(to), value };
+    log.address() == at(token) && !log.removed && Event::read(log) == Some(wanted)
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -64,6 +95,8 @@ impl Event {
 fn address(address: EvmAddress) -> B256 {
     B256::from(crate::typed_data::word(address))
 }
+
+const PROXIES: [EvmAddress; 2] = [EXACT_PERMIT2_PROXY, UPTO_PERMIT2_PROXY];
 
 #[cfg(test)]
 mod tests {
@@ -113,6 +146,8 @@ mod tests {
             (USED, "AuthorizationUsed(address,bytes32)"),
             (CANCELED, "AuthorizationCanceled(address,bytes32)"),
             (TRANSFER, "Transfer(address,address,uint256)"),
+            (SETTLED, "Settled()"),
+            (SETTLED_WITH_PERMIT, "SettledWithPermit()"),
         ] {
             assert_eq!(topic, B256::from(keccak(text.as_bytes())), "{text}");
         }
@@ -153,6 +188,37 @@ mod tests {
         assert!(paid(&two, TOKEN, &message(8)).is_some() && paid(&two, TOKEN, &message(9)).is_some());
         let second_moved_nothing = [used(PAYER, 8), moved(PAYER, PAYEE, 1000), used(PAYER, 9)];
         assert!(paid(&second_moved_nothing, TOKEN, &message(9)).is_none());
+    }
+
+    #[test]
+    fn a_transfer_by_a_proxy_pays_no_authorization_of_the_token() {
+        let settled = |proxy| log(proxy, vec![SETTLED], Vec::new());
+        let (ours, to_self) = (moved(PAYER, PAYEE, 1000), moved(PAYER, PAYER, 1));
+        for proxy in PROXIES {
+            let spent = [ours.clone(), settled(proxy), used(PAYER, 9), to_self.clone()];
+            assert!(paid(&spent, TOKEN, &message(9)).is_none(), "it paid for the nonce of Permit2");
+            let both = [used(PAYER, 9), ours.clone(), ours.clone(), settled(proxy)];
+            assert!(std::ptr::eq(paid(&both, TOKEN, &message(9)).unwrap(), &raw const both[1]));
+            let beside = [used(PAYER, 9), ours.clone(), moved(5, PAYEE, 7), settled(proxy)];
+            assert!(paid(&beside, TOKEN, &message(9)).is_some(), "the last one is the proxy's");
+        }
+        let stranger = [ours, settled(EvmAddress::new([8; 20])), used(PAYER, 9)];
+        assert!(paid(&stranger, TOKEN, &message(9)).is_some(), "an event of anybody else means nothing");
+    }
+
+    #[test]
+    fn settlements_by_a_proxy_are_told_apart() {
+        let proxy = PROXIES[0];
+        let end = |event| log(proxy, vec![event], Vec::new());
+        let (one, two) = (moved(PAYER, PAYEE, 1), moved(PAYER, PAYEE, 2));
+        let is_proxy = |address| address == at(proxy);
+        let logs = [one.clone(), end(SETTLED), two.clone(), end(SETTLED_WITH_PERMIT), one.clone()];
+        let parts = settlements(&logs, is_proxy);
+        let transfers: Vec<_> = parts.iter().map(|part| last_transfer(part)).collect();
+        assert_eq!(transfers, [Some(&one), Some(&two)]);
+        assert!(settlements(&logs, |_| false).is_empty() && settlements(&[], is_proxy).is_empty());
+        let parties = (EvmAddress::new([PAYER; 20]), EvmAddress::new([PAYEE; 20]));
+        assert!(moves(&one, TOKEN, parties, U256::ONE) && !moves(&two, TOKEN, parties, U256::ONE));
     }
 
     #[test]

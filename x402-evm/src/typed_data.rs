@@ -54,6 +54,20 @@ pub(crate) fn word(address: EvmAddress) -> Hash {
     word
 }
 
+/// A hash that is known, from its digits.
+pub(crate) const fn constant(digits: &[u8; 64]) -> Hash {
+    const fn value(digit: u8) -> u8 {
+        if digit.is_ascii_digit() { digit - b'0' } else { digit - b'a' + 10 }
+    }
+    let mut hash = [0; 32];
+    let mut at = 0;
+    while at < 32 {
+        hash[at] = value(digits[2 * at]) << 4 | value(digits[2 * at + 1]);
+        at += 1;
+    }
+    hash
+}
+
 /// Hash of `EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)`.
 const DOMAIN_TYPE: Hash = [
     0x8b, 0x73, 0xc3, 0xc6, 0x9b, 0xb8, 0xfe, 0x3d, 0x51, 0x2e, 0xcc, 0x4c, 0xf7, 0x59, 0xcc, 0x79, 0x23,

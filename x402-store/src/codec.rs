@@ -110,6 +110,23 @@ mod tests {
         }
     }
 
+    /// As they were before.
+    #[test]
+    fn an_order_without_a_charge_is_read_as_one_of_a_fixed_price() {
+        let payments = Payments::new(Arc::new(MemoryStore::new()));
+        let order = Order::opened(&payments.request(0), 1, payments.now);
+        let json = order_to_json(&order);
+        assert!(!json.contains("charge") && !json.contains("metered"));
+        let read = order_from_json(&json).unwrap();
+        assert_eq!(
+            (read.charge, read.state.metered, read.amount()),
+            (None, false, order.terms.option.amount)
+        );
+        let mut charged = order;
+        charged.charge = Some(7.into());
+        assert_eq!(order_from_json(&order_to_json(&charged)).unwrap().amount(), 7.into());
+    }
+
     #[test]
     fn what_cannot_be_read_is_not_quoted() {
         let signed = r#"{"json":"0xsigned","resource":"0xsigned"}"#;

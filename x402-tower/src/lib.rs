@@ -127,6 +127,11 @@
 //! # }
 //! ```
 //!
+//! # Charging what was used
+//!
+//! Where the price is a ceiling ([`Price::up_to`]), the service finds a [`Charge`] in the request's extensions, and says how
+//! much of it was used, for a stream until it ends. [`core::charge`] has the rules.
+//!
 //! # gRPC
 //!
 //! The layer goes on tonic's server:
@@ -172,7 +177,7 @@ pub use x402_core as core;
 #[cfg(feature = "http-facilitator")]
 pub use x402_core::facilitator::HttpFacilitator;
 pub use x402_core::{
-    Engine, EngineBuilder, PaidContext, SettleTiming,
+    Charge, Engine, EngineBuilder, PaidContext, SettleTiming,
     error::ConfigError,
     price::{PaymentIdentifier, Price, PriceRule, Prices},
     quote::QuoteKey,

@@ -46,6 +46,7 @@ where
     };
     let method = request.method().clone();
     request.extensions_mut().insert(ticket.context().clone());
+    request.extensions_mut().insert(ticket.charge().clone());
     let limit = ticket.body_limit();
     let handler = async {
         let response = ready.call(request).await;
@@ -106,7 +107,7 @@ impl<B: Body<Data = Bytes>> Handled<B> {
             // Trailers cannot be kept for a retry.
             Some((data, Some(trailers))) => {
                 let failed = dialect.is_failure(&trailers);
-                let outcome = if failed { Outcome::failed() } else { Outcome::streaming(status) };
+                let outcome = if failed { Outcome::failed() } else { Outcome::complete_unkept(status) };
                 Self { parts, body: ResponseBody::collected(data, Some(trailers)), outcome }
             }
             None => Self::broken(),

@@ -9,7 +9,7 @@ use actix_web::{
     http::{StatusCode, header::CONTENT_TYPE},
     web::{self, Bytes, Data},
 };
-use x402_actix::{PaidContext, Paywall};
+use x402_actix::{Charge, PaidContext, Paywall};
 use x402_core::Engine;
 
 use crate::{
@@ -52,6 +52,7 @@ fn resource(route: Route) -> Resource {
     let handler = move |handlers: Data<Handlers>,
                         request: HttpRequest,
                         paid: Option<PaidContext>,
+                        charge: Option<Charge>,
                         body: Bytes| async move {
         let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
         let call = Call {
@@ -61,6 +62,7 @@ fn resource(route: Route) -> Resource {
             content_type: kind.map(str::to_owned),
             body,
             paid: paid.map(|paid| paid.0),
+            charge: charge.map(|charge| charge.0),
         };
         response(handlers.handle(call).await)
     };

@@ -12,6 +12,7 @@ use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Interval, MissedTickBehavior, interval};
+use x402_core::Charge;
 
 /// A response.
 #[derive(Debug)]
@@ -64,13 +65,20 @@ pub(crate) struct Chunks {
     all: u32,
     sent: u32,
     timer: Interval,
+    /// What is charged, and how much for each line.
+    bill: Option<(Charge, u64)>,
 }
 
 impl Chunks {
     pub(crate) fn new(all: u32, apart: Duration) -> Self {
         let mut timer = interval(apart);
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { all, sent: 0, timer }
+        Self { all, sent: 0, timer, bill: None }
+    }
+
+    /// Charges so much for each line when it is sent.
+    pub(crate) fn billed(self, bill: Option<(Charge, u64)>) -> Self {
+        Self { bill, ..self }
     }
 
     fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
@@ -79,6 +87,12 @@ impl Chunks {
         }
         ready!(self.timer.poll_tick(context));
         self.sent += 1;
+        if let Some((charge, each)) = &self.bill
+            && let Err(error) = charge.set(u64::from(self.sent) * each)
+        {
+            tracing::warn!(%error, "nobody pays for more lines");
+            self.all = self.sent;
+        }
         Poll::Ready(Some(Bytes::from(format!("chunk {} of {}\n", self.sent, self.all))))
     }
 }

@@ -13,7 +13,7 @@ use axum::{
     response::Response,
     routing::{MethodRouter, get, post},
 };
-use x402_axum::{PaidContext, Paywall};
+use x402_axum::{Charge, PaidContext, Paywall};
 use x402_core::Engine;
 
 use crate::{
@@ -51,6 +51,7 @@ fn method(route: Route) -> MethodRouter<Arc<Handlers>> {
     let handler = async move |State(handlers): State<Arc<Handlers>>,
                               OriginalUri(uri): OriginalUri,
                               paid: Option<PaidContext>,
+                              charge: Option<Charge>,
                               headers: HeaderMap,
                               body: Bytes|
                 -> Response {
@@ -61,6 +62,7 @@ fn method(route: Route) -> MethodRouter<Arc<Handlers>> {
             content_type: headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).map(str::to_owned),
             body,
             paid: paid.map(|paid| paid.0),
+            charge: charge.map(|charge| charge.0),
         };
         respond(handlers.handle(call).await)
     };

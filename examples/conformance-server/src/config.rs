@@ -21,6 +21,7 @@ pub(crate) struct Config {
     pub(crate) delivery_log: Option<PathBuf>,
     origin: Option<String>,
     pay_to: String,
+    upto_settler: Option<String>,
     settler: Settler,
     settle: SettleTiming,
     resolve_within: Option<Duration>,
@@ -77,6 +78,7 @@ impl Config {
             origin: read("ORIGIN")?,
             pay_to: read("PAY_TO")?
                 .ok_or_else(|| Mistake::new("PAY_TO", "is missing: the address that is paid"))?,
+            upto_settler: read("UPTO_SETTLER")?,
             settler: Settler::from_env()?,
             settle: match read("SETTLE")?.as_deref() {
                 None | Some("after") => SettleTiming::AfterHandler,
@@ -111,8 +113,9 @@ impl Config {
 
     /// The engine; `url` is where the server listens.
     pub(crate) async fn engine(self, url: &str) -> Result<Engine, Mistake> {
-        let prices = routes::prices(self.origin.as_deref().unwrap_or(url), &self.pay_to)
-            .map_err(|error| Mistake::new("ORIGIN or PAY_TO", error))?;
+        let origin = self.origin.as_deref().unwrap_or(url);
+        let prices = routes::prices(origin, &self.pay_to, self.upto_settler.as_deref())
+            .map_err(|error| Mistake::new("ORIGIN, PAY_TO or UPTO_SETTLER", error))?;
         let mut store = self.store.connect().await.map_err(|error| Mistake::new("STORE_URL", error))?;
         let crash = self.crash;
         if crash.is_wanted() {

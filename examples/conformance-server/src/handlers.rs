@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
-use x402_core::{Engine, PaidContext};
+use x402_core::{Charge, Engine, PaidContext};
 
 use crate::{
     answer::{Answer, Chunks},
@@ -33,6 +33,7 @@ pub(crate) struct Call {
     pub(crate) content_type: Option<String>,
     pub(crate) body: Bytes,
     pub(crate) paid: Option<PaidContext>,
+    pub(crate) charge: Option<Charge>,
 }
 
 impl Handlers {
@@ -85,6 +86,11 @@ pub(crate) async fn readiness(engine: &Engine) -> Answer {
 
 fn respond(call: Call) -> Answer {
     match call.route {
+        Route::Used | Route::UsedEcho => used(&call),
+        Route::UsedStream => {
+            let each = parameter(call.query.as_deref(), "each=").and_then(|each| each.parse().ok());
+            Answer::stream(Chunks::new(CHUNKS, BETWEEN_CHUNKS).billed(call.charge.zip(each)))
+        }
         Route::Echo | Route::Bound => {
             let kind = call.content_type.unwrap_or_else(|| "application/octet-stream".to_owned());
             Answer::typed(200, kind, call.body)
@@ -99,9 +105,22 @@ fn respond(call: Call) -> Answer {
     }
 }
 
+/// Says what the query tells it was used, and answers what is charged, or why not.
+fn used(call: &Call) -> Answer {
+    let Some(charge) = &call.charge else { return Answer::text(500, "no charge was found") };
+    match parameter(call.query.as_deref(), "use=").map(|used| charge.set(used)) {
+        Some(Err(error)) => Answer::text(500, error.to_string()),
+        Some(Ok(())) | None => Answer::text(200, format!("charged: {}\n", charge.amount())),
+    }
+}
+
+/// A parameter of a query, named with its `=`.
+fn parameter<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
+    query?.split('&').find_map(|pair| pair.strip_prefix(name))
+}
+
 fn pause(query: Option<&str>) -> Duration {
-    let milliseconds = query.and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("ms=")));
-    let milliseconds = milliseconds.and_then(|text| text.parse().ok()).unwrap_or(0);
+    let milliseconds = parameter(query, "ms=").and_then(|text| text.parse().ok()).unwrap_or(0);
     Duration::from_millis(milliseconds).min(LONGEST_PAUSE)
 }
 

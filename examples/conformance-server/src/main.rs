@@ -13,6 +13,7 @@
 //! | `WITNESS_RPC_URL` | with it: a node to look for settlements, before they are believed and after their answer was lost |
 //! | `RESOLVE_WITHIN` | how many seconds a request waits for a lost answer; default: 30 |
 //! | `SETTLE` | `after` (default) or `before` the handler, or `deferred`: after the response |
+//! | `UPTO_SETTLER` | who alone may settle what was used on `/used`, `/used/stream` and `/used/echo`; they are not there without it |
 //! | `DEFER_OVER_FORGETFUL_STORE` | `yes`: defer even over a store that may forget (memory, Redis), which is otherwise a mistake |
 //! | `STORE_URL` | where orders are kept; default: `memory:` |
 //! | `QUOTE_KEY` | what seals quotes, in hexadecimal; default: random, and required with a store that instances share |

@@ -1,8 +1,9 @@
 //! The routes and their prices.
 
 use x402_core::{
+    SettleTiming,
     error::ConfigError,
-    price::{PaymentIdentifier, Price, PriceRule, Prices},
+    price::{NetworkId, PaymentIdentifier, Price, PriceOption, PriceRule, Prices, default_asset},
 };
 
 /// Tells whether the server can do its work; outside of the table, and of the paywall.
@@ -26,12 +27,15 @@ pub(crate) enum Route {
     Bound,
     Named,
     NamedAlways,
+    Used,
+    UsedStream,
+    UsedEcho,
     Free,
     Stats,
 }
 
 impl Route {
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::Exact,
         Self::Echo,
         Self::Cheap,
@@ -47,6 +51,9 @@ impl Route {
         Self::Bound,
         Self::Named,
         Self::NamedAlways,
+        Self::Used,
+        Self::UsedStream,
+        Self::UsedEcho,
         Self::Free,
         Self::Stats,
     ];
@@ -69,6 +76,9 @@ impl Route {
             Self::Bound => "POST /bound",
             Self::Named => "GET /named",
             Self::NamedAlways => "GET /named/always",
+            Self::Used => "GET /used",
+            Self::UsedStream => "GET /used/stream",
+            Self::UsedEcho => "POST /used/echo",
             Self::Free => "GET /free",
             Self::Stats => "GET /stats",
         }
@@ -89,7 +99,7 @@ impl Route {
     }
 
     const fn takes_a_body(self) -> bool {
-        matches!(self, Self::Echo | Self::Bound)
+        matches!(self, Self::Echo | Self::Bound | Self::UsedEcho)
     }
 
     /// The price in atomic units.
@@ -101,12 +111,23 @@ impl Route {
             _ => Some(1000),
         }
     }
+
+    /// Whether its price is a ceiling.
+    const fn is_used(self) -> bool {
+        matches!(self, Self::Used | Self::UsedStream | Self::UsedEcho)
+    }
 }
 
-/// The table.
-pub(crate) fn prices(origin: &str, pay_to: &str) -> Result<Prices, ConfigError> {
+/// The table. What was used is charged only where somebody is named who may settle that.
+pub(crate) fn prices(origin: &str, pay_to: &str, settler: Option<&str>) -> Result<Prices, ConfigError> {
     let mut prices = Prices::new(origin).pay_to(NETWORK, pay_to);
     for route in Route::ALL {
+        if route.is_used() {
+            if let Some(settler) = settler {
+                prices = prices.charge(route.name(), used(pay_to, settler));
+            }
+            continue;
+        }
         prices = match route.price() {
             Some(units) => {
                 let rule = PriceRule::from(Price::atomic(NETWORK, units));
@@ -124,6 +145,16 @@ pub(crate) fn prices(origin: &str, pay_to: &str) -> Result<Prices, ConfigError> 
     prices.build()
 }
 
+/// Half a cent at most, settled by this account alone, and not before the handler ran whatever other routes do.
+fn used(pay_to: &str, settler: &str) -> PriceRule {
+    let network: NetworkId = NETWORK.parse().expect("a network");
+    let token = default_asset(&network).expect("a known network").address.as_str();
+    let option = PriceOption::new(network, token, CEILING, pay_to).upto(settler);
+    PriceRule::new(Price::options(vec![option])).settle(SettleTiming::AfterHandler)
+}
+
+/// In atomic units.
+const CEILING: u64 = 5000;
 /// Up to how many bytes of a request are bound to its payment.
 const BOUND_BODY: usize = 64 * 1024;
 const NETWORK: &str = "eip155:84532";

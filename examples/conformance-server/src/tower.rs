@@ -12,7 +12,7 @@ use hyper_util::{
 };
 use tokio::net::TcpStream;
 use tower::{Layer as _, ServiceExt as _, service_fn, util::MapRequestLayer};
-use x402_core::{Engine, PaidContext};
+use x402_core::{Charge, Engine, PaidContext};
 use x402_tower::{Paywall, PeerAddr, RequestBody};
 
 use crate::{
@@ -115,6 +115,7 @@ async fn handle(
         content_type: kind.map(str::to_owned),
         body: body.to_bytes(),
         paid: parts.extensions.get::<PaidContext>().cloned(),
+        charge: parts.extensions.get::<Charge>().cloned(),
     };
     handlers.handle(call).await.into()
 }

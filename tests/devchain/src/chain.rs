@@ -20,8 +20,8 @@ pub struct DevChain {
 }
 
 impl DevChain {
-    /// Starts a chain with [`CHAIN_ID`] on a free port, with the test token at [`TOKEN`] and a multicall at
-    /// [`MULTICALL`].
+    /// Starts a chain with [`CHAIN_ID`] on a free port, with the test token at [`TOKEN`], a multicall at [`MULTICALL`], and
+    /// Permit2 and the x402 proxies where they are on every chain.
     ///
     /// # Errors
     ///
@@ -32,6 +32,9 @@ impl DevChain {
         chain.answering()?;
         chain.place("X402TestToken", TOKEN)?;
         chain.place("X402TestMulticall", MULTICALL)?;
+        chain.place("X402TestPermit2", PERMIT2)?;
+        chain.place("X402TestExactPermit2Proxy", EXACT_PERMIT2_PROXY)?;
+        chain.place("X402TestUptoPermit2Proxy", UPTO_PERMIT2_PROXY)?;
         Ok(chain)
     }
 
@@ -78,9 +81,11 @@ impl DevChain {
         }
     }
 
-    /// Sends a transaction from the chain's own account and waits for its receipt.
+    /// Sends a transaction, from the chain's own account unless it names one, and waits for its receipt.
     pub(crate) fn transact(&self, mut transaction: Value) -> Result<Value, DevChainError> {
-        transaction["from"] = accounts()[9].address.into();
+        if transaction.get("from").is_none() {
+            transaction["from"] = accounts()[9].address.into();
+        }
         let hash = self.rpc("eth_sendTransaction", json!([transaction]))?;
         let receipt = self.receipt(&hash)?;
         match quantity(&receipt["status"])? {
@@ -120,6 +125,12 @@ pub const CHAIN_ID: u64 = 84_532;
 pub const TOKEN: &str = "0x036CbD53842c5426634e7929541eC2318f3dCF7e";
 /// Where the multicall contract stands on every chain.
 pub const MULTICALL: &str = "0xcA11bde05977b3631167028862bE2a173976CA11";
+/// Where Permit2 stands on every chain.
+pub const PERMIT2: &str = "0x000000000022D473030F116dDEE9F6B43aC78BA3";
+/// Where the proxy for `exact` through Permit2 stands.
+pub const EXACT_PERMIT2_PROXY: &str = "0x402085c248EeA27D92E8b30b2C58ed07f9E20001";
+/// Where the proxy for `upto` stands.
+pub const UPTO_PERMIT2_PROXY: &str = "0x4020A4f3b7b90ccA423B9fabCc0CE57C6C240002";
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 const RECEIPT_LIMIT: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(5);

@@ -29,7 +29,7 @@ mod token;
 
 pub use self::{
     accounts::{Account, accounts},
-    chain::{CHAIN_ID, DevChain, MULTICALL, TOKEN},
+    chain::{CHAIN_ID, DevChain, EXACT_PERMIT2_PROXY, MULTICALL, PERMIT2, TOKEN, UPTO_PERMIT2_PROXY},
     error::DevChainError,
     interop::interop_dir,
     process::tethered,

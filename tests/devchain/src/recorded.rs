@@ -20,6 +20,9 @@ impl DevChain {
         self.send(QUIRK_TOKEN, &format!("{MINT}{}{:064x}", word(payer), 1_000_000_000))?;
         self.send(FACTORY, &format!("{CREATE_WALLET}{}{:064x}", word(owner), 1))?;
         self.mint(payer, 1_000_000_000)?;
+        self.approve_permit2(payer, u128::MAX)?;
+        // Who holds tokens and has not approved Permit2.
+        self.mint(accounts()[8].address, 1_000_000)?;
         WALLETS.into_iter().try_for_each(|wallet| self.mint(wallet, 1_000_000))
     }
 

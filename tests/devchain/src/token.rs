@@ -1,6 +1,10 @@
 use serde_json::{Value, json};
 
-use crate::{DevChain, DevChainError, chain::TOKEN, rpc::quantity};
+use crate::{
+    DevChain, DevChainError,
+    chain::{PERMIT2, TOKEN},
+    rpc::quantity,
+};
 
 /// The test token.
 impl DevChain {
@@ -53,6 +57,16 @@ impl DevChain {
     /// When the transaction fails or is not mined in time.
     pub fn set_blacklisted(&self, account: &str, listed: bool) -> Result<(), DevChainError> {
         self.send_token(&format!("{SET_BLACKLISTED}{}{:064x}", word(account), u8::from(listed)))
+    }
+
+    /// Lets Permit2 move this many of an account's tokens, in atomic units. The account is one of the chain's own.
+    ///
+    /// # Errors
+    ///
+    /// When the transaction fails or is not mined in time.
+    pub fn approve_permit2(&self, owner: &str, amount: u128) -> Result<(), DevChainError> {
+        let data = format!("{APPROVE}{}{amount:064x}", word(PERMIT2));
+        self.transact(json!({ "from": owner, "to": TOKEN, "data": data })).map(drop)
     }
 
     /// How many transfers an address received since the first block. Mints do not count.
@@ -136,6 +150,7 @@ fn topic(address: &str) -> String {
     format!("0x{}", word(address))
 }
 
+const APPROVE: &str = "0x095ea7b3";
 const MINT: &str = "0x40c10f19";
 const BALANCE_OF: &str = "0x70a08231";
 const CONFIGURE: &str = "0xef171107";

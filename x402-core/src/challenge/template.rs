@@ -21,7 +21,7 @@ use crate::{
 /// What one request adds to its route's template.
 #[derive(Debug)]
 pub struct ChallengeRequest<'a> {
-    /// The HTTP status, 402.
+    /// The HTTP status: 402, or 412 for the one [reason](RejectReason::status) that has it.
     pub status: u16,
     /// Why the payment was refused; nothing if none was sent.
     pub reason: Option<&'a RejectReason>,

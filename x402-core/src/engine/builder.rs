@@ -103,8 +103,8 @@ impl EngineBuilder {
         self
     }
 
-    /// How many responses may be out whose payments are not settled yet, where settlement is
-    /// [deferred](SettleTiming::Deferred). Default: 8 of one payer, 1 000 in total.
+    /// How many responses may be out whose payments are not settled yet: where settlement is
+    /// [deferred](SettleTiming::Deferred), and streams that are [charged](crate::charge) for what was used of them. Default: 8 of one payer, 1 000 in total.
     pub fn deferred(mut self, limits: DeferredLimits) -> Self {
         self.settings.deferred = limits;
         self
@@ -210,6 +210,7 @@ impl EngineBuilder {
         let tokens = OrderTokens::new(&key, &self.previous_keys);
         self.settings.check()?;
         self.settings.check_timeouts(&self.prices)?;
+        self.settings.check_ceilings(&self.prices)?;
         self.settings.check_deferred(&self.prices, store.may_forget())?;
         let witness = self.witness.or_else(|| facilitator.witness());
         if witness.is_none() {
@@ -305,6 +306,12 @@ impl Settings {
 
     /// Whoever risks the price of a response is to know it.
     pub(super) fn warn_of_deferred(&self, prices: &Prices, store_may_forget: bool) {
+        if prices.ceilings().next().is_some() {
+            tracing::info!(
+                store_may_forget,
+                "streams that are charged for what was used are settled at their end; spawn the engine's worker"
+            );
+        }
         let routes = self.deferred_routes(prices).count();
         if routes > 0 {
             tracing::warn!(
@@ -315,6 +322,22 @@ impl Settings {
                 store_may_forget,
                 "responses leave before their payments are settled; spawn the engine's worker"
             );
+        }
+    }
+
+    /// Where what was used is charged, money cannot move before it was used.
+    pub(super) fn check_ceilings(&self, prices: &Prices) -> Result<(), ConfigError> {
+        let first =
+            |timing: Option<SettleTiming>| timing.unwrap_or(self.settle) == SettleTiming::BeforeHandler;
+        match prices.ceilings().find(|(_, timing)| first(*timing)) {
+            None => Ok(()),
+            Some((route, _)) => Err(ConfigError::new(
+                "settle",
+                format!(
+                    "route `{route}` charges for what was used, which is not known before its handler ran; \
+                     settle it after the handler, or give it a fixed price"
+                ),
+            )),
         }
     }
 

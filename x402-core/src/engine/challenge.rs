@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Attempt, Engine, replies};
 use crate::{
-    Reply,
+    Reply, SettleTiming,
     challenge::{ChallengeRequest, ChallengeTemplate},
     entropy,
     error::{RejectReason, Unavailable},
@@ -20,7 +20,7 @@ impl Engine {
         template: &ChallengeTemplate,
         head: &(impl RequestHead + ?Sized),
     ) -> Reply {
-        self.render(template, rule, head.method(), head.path(), head.query(), None, None)
+        self.render(template, rule, UNPAID, head.method(), head.path(), head.query(), None, None)
     }
 
     /// The 402 for a request whose payment was refused, or whose price is computed; 503 when it cannot be.
@@ -35,15 +35,16 @@ impl Engine {
             Err(error) => return replies::unavailable(error),
         };
         let rule = &attempt.rule;
+        let status = reason.zip(attempt.version).map_or(UNPAID, |(reason, version)| reason.status(version));
         let (method, path, query) =
             (attempt.method.as_str(), attempt.path.as_str(), attempt.query.as_deref());
         match &rule.price {
             RulePrice::Fixed(fixed) => {
-                self.render(&fixed.challenge, rule, method, path, query, reason, payer)
+                self.render(&fixed.challenge, rule, status, method, path, query, reason, payer)
             }
             RulePrice::Dynamic(_) => {
                 let template = rule.challenge(&options);
-                self.render(&template, rule, method, path, query, reason, payer)
+                self.render(&template, rule, status, method, path, query, reason, payer)
             }
         }
     }
@@ -58,6 +59,13 @@ impl Engine {
             let facts = attempt.facts.clone().unwrap_or_default();
             let price =
                 pricer.price(facts).await.and_then(|price| Ok(self.prices.resolve(&price, &attempt.rule)?));
+            let first = self.timing(&attempt.rule) == SettleTiming::BeforeHandler;
+            let price = match price {
+                Ok(options) if first && options.iter().any(PriceOption::is_upto) => {
+                    Err("it charges for what was used, and its route is settled before".into())
+                }
+                price => price,
+            };
             price.map(Arc::from).map_err(|error| {
                 tracing::error!(route = %attempt.rule.pattern, %error, "price not computed");
                 Unavailable::Price
@@ -71,6 +79,7 @@ impl Engine {
         &self,
         template: &ChallengeTemplate,
         rule: &Rule,
+        status: u16,
         method: &str,
         path: &str,
         query: Option<&str>,
@@ -78,7 +87,7 @@ impl Engine {
         payer: Option<&str>,
     ) -> Reply {
         template.render(&ChallengeRequest {
-            status: 402,
+            status,
             reason,
             payer,
             scope: rule.scope(method, path, query),
@@ -89,3 +98,6 @@ impl Engine {
         })
     }
 }
+
+/// Payment required.
+const UNPAID: u16 = 402;

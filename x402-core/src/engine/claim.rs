@@ -119,15 +119,14 @@ impl Engine {
             PaymentState::Verifying | PaymentState::Verified => {
                 order = self.verify_held(claim, &mut hold).await?
             }
-            PaymentState::Unresolved => order = self.resolve_held(claim, &mut hold).await?,
+            PaymentState::Unresolved => order = self.resolve_held(claim, &order, &mut hold).await?,
             _ => {}
         }
-        let before = claim.settle_first || self.timing(&claim.attempt.rule) == SettleTiming::BeforeHandler;
-        if before && !order.is_settled() {
+        if self.settles_first(claim) && !order.is_settled() {
             hold.advance(Event::SettleStarted { response: None })
                 .await
                 .map_err(|error| store_failed(&error))?;
-            order = self.settle_held(claim, &mut hold).await?;
+            order = self.settle_held(claim, &claim.payment, &mut hold).await?;
         }
         if order.is_settled() {
             hold.if_dropped(IfDropped::Undelivered);
@@ -265,18 +264,24 @@ impl Engine {
     }
 
     /// Finds out what became of a settlement that was begun before, and finishes it.
-    async fn resolve_held(&self, claim: &Claim, hold: &mut Hold) -> Result<Order, Box<Reply>> {
+    async fn resolve_held(&self, claim: &Claim, order: &Order, hold: &mut Hold) -> Result<Order, Box<Reply>> {
         hold.if_dropped(IfDropped::Release);
-        match self.resolve(&claim.payment, hold).await {
+        let payment = Payment { charge: order.charge, ..Payment::clone(&claim.payment) };
+        match self.resolve(&payment, hold).await {
             Ok(order) => Ok(order),
             Err(unsettled) => Err(Box::new(self.unsettled_reply(claim, hold, unsettled).await)),
         }
     }
 
-    /// Settles an order whose settlement was just recorded as begun.
-    pub(super) async fn settle_held(&self, claim: &Claim, hold: &mut Hold) -> Result<Order, Box<Reply>> {
+    /// Settles an order whose settlement was just recorded as begun, with the charge that was.
+    pub(super) async fn settle_held(
+        &self,
+        claim: &Claim,
+        payment: &Payment,
+        hold: &mut Hold,
+    ) -> Result<Order, Box<Reply>> {
         hold.if_dropped(IfDropped::Release);
-        match self.settle(&claim.payment, hold).await {
+        match self.settle(payment, hold).await {
             Ok(order) => Ok(order),
             Err(unsettled) => Err(Box::new(self.unsettled_reply(claim, hold, unsettled).await)),
         }
@@ -321,7 +326,7 @@ impl Engine {
             let reply = self.challenge(&claim.attempt, Some(&reason), Some(&order.payer)).await;
             replies::with_receipt(reply, &receipt, version)
         } else {
-            replies::settlement_failed(&receipt, version)
+            replies::settlement_failed(&reason, &receipt, version)
         }
     }
 
@@ -362,6 +367,12 @@ impl Engine {
             count_replay(order);
         }
         replies::conflict(conflict, paid, version)
+    }
+
+    /// Whether money moves before the handler runs. Not where the handler says how much.
+    fn settles_first(&self, claim: &Claim) -> bool {
+        let first = claim.settle_first || self.timing(&claim.attempt.rule) == SettleTiming::BeforeHandler;
+        first && !claim.payment.option.is_upto()
     }
 
     pub(super) fn timing(&self, rule: &Rule) -> SettleTiming {

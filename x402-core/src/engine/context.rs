@@ -23,7 +23,7 @@ pub struct PaidContext {
     pub network: NetworkId,
     /// In which token.
     pub asset: Arc<str>,
-    /// How much, in atomic units.
+    /// How much, in atomic units; the most that may be [charged](crate::charge), where the handler says how much.
     pub amount: AtomicAmount,
     /// The settlement, where it came before the handler.
     pub settlement: Option<Arc<Settlement>>,

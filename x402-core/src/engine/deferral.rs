@@ -72,21 +72,24 @@ impl Engine {
         if claim.settle_first || self.timing(&claim.attempt.rule) != SettleTiming::Deferred {
             return None;
         }
-        let refused = match self.try_defer(&claim.payment.authorization.payer).await {
+        let refused = match self.place(&claim.payment.authorization.payer).await {
             Ok(place) => return Some(place),
             Err(refused) => refused,
         };
-        metrics::counter!(telemetry::UNDEFERRED, "reason" => refused.as_str()).increment(1);
-        if self.shared.deferrals.episodes[refused as usize].begins(self.shared.clock.now()) {
-            tracing::warn!(
-                reason = refused.as_str(),
-                "settlement not deferred: settling before responses leave"
-            );
-        }
+        self.tell_unplaced(refused, "settlement not deferred: settling before responses leave");
         None
     }
 
-    async fn try_defer(&self, payer: &str) -> Result<Place, Undeferred> {
+    /// Counts that a response may not leave unsettled, and tells the operator when that begins.
+    pub(super) fn tell_unplaced(&self, refused: Undeferred, what_happens: &'static str) {
+        metrics::counter!(telemetry::UNDEFERRED, "reason" => refused.as_str()).increment(1);
+        if self.shared.deferrals.episodes[refused as usize].begins(self.shared.clock.now()) {
+            tracing::warn!(reason = refused.as_str(), "{what_happens}");
+        }
+    }
+
+    /// A place among the responses that are out unsettled, if this payer may have one.
+    pub(super) async fn place(&self, payer: &str) -> Result<Place, Undeferred> {
         let shared = &self.shared;
         let now = shared.clock.now();
         if !shared.pulse.beat_within(shared.settings.lease, now) {

@@ -1,7 +1,10 @@
 //! What rides on a response, and tells whether it arrived.
 
 use super::hold::{Hold, IfDropped};
-use crate::order::{Event, StoreError};
+use crate::{
+    charge::Charge,
+    order::{Event, StoreError},
+};
 
 /// Goes along with the body of a paid response.
 ///
@@ -11,17 +14,30 @@ use crate::order::{Event, StoreError};
 #[must_use = "dropping a guard counts its response as lost"]
 pub struct DeliveryGuard {
     hold: Option<Hold>,
+    /// What the response is charged by, if that is settled when it is over.
+    charge: Option<Charge>,
 }
 
 impl DeliveryGuard {
     /// For a response that nobody is owed.
     pub(super) const fn nothing_owed() -> Self {
-        Self { hold: None }
+        Self { hold: None, charge: None }
     }
 
+    /// For a response that its payer is owed until it was delivered.
     pub(super) fn owed(mut hold: Hold) -> Self {
         hold.if_dropped(IfDropped::Undelivered);
-        Self { hold: Some(hold) }
+        Self::of(hold)
+    }
+
+    /// For a response of which the hold says what its loss means.
+    pub(super) const fn of(hold: Hold) -> Self {
+        Self { hold: Some(hold), charge: None }
+    }
+
+    /// For a response that is charged for what was used of it.
+    pub(super) const fn metered(hold: Hold, charge: Charge) -> Self {
+        Self { hold: Some(hold), charge: Some(charge) }
     }
 
     /// Whether the response is still ours to send, by the clock alone.
@@ -39,6 +55,9 @@ impl DeliveryGuard {
 
     /// The body was handed to the transport in full. Later calls do nothing.
     pub fn delivered(&mut self) {
+        if let Some(charge) = self.charge.take() {
+            charge.complete();
+        }
         if let Some(hold) = self.hold.take() {
             hold.report(Event::Delivered);
         }

@@ -45,6 +45,8 @@ pub(super) enum IfDropped {
     Release,
     /// The money moved and the response was lost.
     Undelivered,
+    /// The response was lost, and what was used of it is charged.
+    BrokenOff,
 }
 
 /// How much of an order a holder holds.
@@ -248,6 +250,7 @@ impl Drop for Hold {
                 metrics::counter!(telemetry::OWED).increment(1);
                 Event::Undelivered
             }
+            IfDropped::BrokenOff => Event::BrokenOff,
         };
         self.send(event);
     }

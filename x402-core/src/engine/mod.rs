@@ -9,6 +9,7 @@ mod deferral;
 mod delivery;
 mod hold;
 mod line;
+mod metered;
 mod origin;
 mod outcome;
 mod pulse;
@@ -72,6 +73,7 @@ impl Engine {
     pub fn priced(&self, rule: impl Into<PriceRule>) -> Result<Self, ConfigError> {
         let prices = self.prices.only(rule)?;
         self.shared.settings.check_timeouts(&prices)?;
+        self.shared.settings.check_ceilings(&prices)?;
         self.shared.settings.warn_of_deferred(&prices, self.shared.store.may_forget());
         Ok(Self { prices, shared: Arc::clone(&self.shared) })
     }

@@ -16,25 +16,37 @@ pub struct Outcome {
     pub headers: Vec<(Cow<'static, str>, Bytes)>,
     /// Its body, if its exact size was known and within [`Ticket::body_limit`](super::Ticket::body_limit).
     pub body: Option<Bytes>,
+    /// Whether the body is complete, though it may be none that can be kept.
+    complete: bool,
 }
 
 impl Outcome {
     /// A response whose body was not collected: it is longer than the limit, or its length is unknown.
     #[must_use]
     pub const fn streaming(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: None }
+        Self { status, headers: Vec::new(), body: None, complete: false }
+    }
+
+    /// A response that is complete, and cannot be kept for a retry: its body has trailers, say.
+    #[must_use]
+    pub const fn complete_unkept(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: None, complete: true }
     }
 
     /// A response that is complete.
     #[must_use]
     pub const fn complete(status: u16, headers: Vec<(Cow<'static, str>, Bytes)>, body: Bytes) -> Self {
-        Self { status, headers, body: Some(body) }
+        Self { status, headers, body: Some(body), complete: true }
     }
 
     /// No usable response: the handler panicked, returned an error, or its body failed half-way.
     #[must_use]
     pub const fn failed() -> Self {
         Self::streaming(500)
+    }
+
+    pub(super) const fn is_complete(&self) -> bool {
+        self.complete
     }
 
     pub(super) const fn is_failure(&self) -> bool {

@@ -108,7 +108,8 @@ impl Engine {
             return Err("it is not the payment of its order".into());
         }
         let presented = Presented { payment, json };
-        Ok(Payment::new(presented, option.clone(), kept.resource.clone(), authorization))
+        let payment = Payment::new(presented, option.clone(), kept.resource.clone(), authorization);
+        Ok(Payment { charge: order.charge, ..payment })
     }
 
     /// Tells the operator of an order, once it is recorded that they were told.

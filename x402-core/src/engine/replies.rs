@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     Reply,
-    error::{BodyError, Conflict, Malformed, Unavailable},
+    error::{BodyError, Conflict, Malformed, RejectReason, Unavailable},
     facilitator::Settlement,
     order::StoredResponse,
     wire::{
@@ -58,11 +58,16 @@ pub(super) fn unavailable(error: Unavailable) -> Reply {
     uncached(503, error.code()).header("retry-after", Bytes::from(error.retry_after().to_string()))
 }
 
-/// 402 without a challenge: the settlement failed and the authorization may still be good.
-pub(super) fn settlement_failed(receipt: &SettlementResponse, version: X402Version) -> Reply {
+/// 402, or 412, without a challenge: the settlement failed and the authorization may still be good.
+pub(super) fn settlement_failed(
+    reason: &RejectReason,
+    receipt: &SettlementResponse,
+    version: X402Version,
+) -> Reply {
     let error = receipt.error_reason.as_deref().unwrap_or("unexpected_settle_error");
     let body = json!({ "x402Version": version, "error": error }).to_string();
-    let reply = Reply::new(402).json(body).header("cache-control", NO_STORE).header("vary", VARY);
+    let reply =
+        Reply::new(reason.status(version)).json(body).header("cache-control", NO_STORE).header("vary", VARY);
     with_receipt(reply, receipt, version)
 }
 

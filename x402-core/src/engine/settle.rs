@@ -86,6 +86,11 @@ impl Engine {
     ) -> Result<Order, Unsettled> {
         let network = || payment.option.network.to_string();
         let transfer = Transfer::from(payment);
+        if transfer.amount.is_zero()
+            && let Some(order) = self.look(&transfer, hold).await?
+        {
+            return Ok(order);
+        }
         let begun = Instant::now();
         let settled = self.shared.facilitator.settle(payment).await;
         metrics::histogram!(telemetry::SETTLE_SECONDS, "network" => network()).record(begun.elapsed());
@@ -156,6 +161,11 @@ impl Engine {
 
     /// What the chain says; `None` where nobody can be asked, or nobody answers in time.
     async fn evidence(&self, transfer: &Transfer) -> Option<Evidence> {
+        if transfer.amount.is_zero() {
+            // Nothing is to be seen of it: it is spent as soon as that is recorded.
+            let (network, payer) = (transfer.option.network.clone(), transfer.payer.to_string());
+            return Some(Evidence::Settled(Settlement::of_nothing(network, payer)));
+        }
         let within = self.shared.settings.resolve_within.max(LEAST_TO_ANSWER);
         let asked = timeout(within, self.shared.witness.as_ref()?.evidence(transfer)).await;
         let silent = |_| Err(VerifyError::Unavailable("no answer in time".into()));

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     Reply,
+    charge::Charge,
     error::Unavailable,
     facilitator::Payment,
     order::{Event, KeptPayment, Order, StoredResponse},
@@ -31,19 +32,32 @@ pub struct Ticket {
     hold: Hold,
     order: Box<Order>,
     context: PaidContext,
+    charge: Charge,
     span: Span,
 }
 
 impl Ticket {
     pub(super) fn new(engine: Engine, claim: Claim, hold: Hold, order: Box<Order>) -> Self {
         let context = PaidContext::of(&order);
-        Self { engine, claim: Box::new(claim), hold, order, context, span: Span::current() }
+        let option = &order.terms.option;
+        let places = engine.prices.dollar_places(option);
+        let charge = match &order.settlement {
+            Some(settlement) => Charge::repeated(option, places, settlement.amount),
+            None => Charge::new(option, places),
+        };
+        Self { engine, claim: Box::new(claim), hold, order, context, charge, span: Span::current() }
     }
 
     /// What handlers and inner layers find in the request's extensions.
     #[must_use]
     pub const fn context(&self) -> &PaidContext {
         &self.context
+    }
+
+    /// How handlers say what was used, where that is charged; it goes into the request's extensions, too.
+    #[must_use]
+    pub const fn charge(&self) -> &Charge {
+        &self.charge
     }
 
     /// The span of this payment, to run the handler in.
@@ -84,7 +98,7 @@ impl Ticket {
     }
 
     async fn conclude(self, outcome: Outcome) -> Result<Release, Box<Reply>> {
-        let Self { engine, claim, mut hold, mut order, span, .. } = self;
+        let Self { engine, claim, mut hold, mut order, charge, span, .. } = self;
         let network = order.terms.option.network.to_string();
         let ended = |how: &'static str| {
             span.record("outcome", how);
@@ -100,7 +114,28 @@ impl Ticket {
             }
             return Ok(released(&claim, &order, DeliveryGuard::nothing_owed()));
         }
+        let complete = outcome.is_complete();
         let response = kept_response(&engine, &claim, outcome).map(Arc::new);
+        // Another run could use more than was charged for this one.
+        let if_lost = if order.terms.option.is_upto() && response.is_none() {
+            IfDropped::BrokenOff
+        } else {
+            IfDropped::Undelivered
+        };
+        let mut payment = Arc::clone(&claim.payment);
+        if !order.is_settled() && charge.is_open() {
+            if !complete {
+                let place = engine.place_for_stream(&claim, &mut hold).await?;
+                *order = engine.meter(&claim, &order, &charge, &mut hold).await?;
+                drop(place);
+                ended("metered");
+                return Ok(released(&claim, &order, settle_at_its_end(engine, payment, charge, hold)));
+            }
+            charge.complete();
+            let amount = charge.close();
+            hold.advance(Event::Charged { amount }).await.map_err(|error| store_failed(&error))?;
+            payment = Arc::new(Payment::clone(&payment).charging(amount));
+        }
         if order.is_settled() {
             match response {
                 Some(response) => {
@@ -118,16 +153,16 @@ impl Ticket {
             // Whoever takes it over settles it, and runs it again for its payer.
             hold.make_sure().await.map_err(|error| store_failed(&error))?;
             ended("deferred");
-            return Ok(released(&claim, &order, settle_later(engine, &claim, hold)));
+            return Ok(released(&claim, &order, settle_later(engine, payment, hold, if_lost)));
         } else {
             // Durable before money can move.
             let started = Event::SettleStarted { response };
             hold.advance(started).await.map_err(|error| store_failed(&error))?;
-            *order = engine.settle_held(&claim, &mut hold).await?;
+            *order = engine.settle_held(&claim, &payment, &mut hold).await?;
         }
-        hold.if_dropped(IfDropped::Undelivered);
+        hold.if_dropped(if_lost);
         ended("settled");
-        Ok(released(&claim, &order, DeliveryGuard::owed(hold)))
+        Ok(released(&claim, &order, DeliveryGuard::of(hold)))
     }
 }
 
@@ -146,16 +181,26 @@ async fn detached(
 }
 
 /// Settles the order in a task of its own; the guard is for its response.
-fn settle_later(engine: Engine, claim: &Claim, hold: Hold) -> DeliveryGuard {
-    let payment = Arc::clone(&claim.payment);
-    let (money, response) = hold.split();
+fn settle_later(engine: Engine, payment: Arc<Payment>, hold: Hold, if_lost: IfDropped) -> DeliveryGuard {
+    let (money, mut response) = hold.split();
+    response.if_dropped(if_lost);
     let work = async move { engine.settle_deferred(&payment, money).await };
     tokio::spawn(work.in_current_span());
-    DeliveryGuard::owed(response)
+    DeliveryGuard::of(response)
+}
+
+/// Settles the order in a task of its own once its response is over; the guard is for its response.
+fn settle_at_its_end(engine: Engine, payment: Arc<Payment>, charge: Charge, hold: Hold) -> DeliveryGuard {
+    let (money, mut response) = hold.split();
+    response.if_dropped(IfDropped::BrokenOff);
+    let told = charge.clone();
+    let work = async move { engine.settle_metered(&payment, &charge, money).await };
+    tokio::spawn(work.in_current_span());
+    DeliveryGuard::metered(response, told)
 }
 
 /// What it takes to settle a payment after its response.
-fn kept_payment(payment: &Payment) -> KeptPayment {
+pub(super) fn kept_payment(payment: &Payment) -> KeptPayment {
     KeptPayment::new(payment.presented.json.get().into(), payment.resource.clone())
 }
 

@@ -15,7 +15,7 @@ use crate::{
     price::{Lookup, PriceOption, Rule, RulePrice},
     telemetry,
     wire::{
-        PaymentPayload, Presented, decode_payment,
+        PaymentPayload, Presented, X402Version, decode_payment,
         extension::read_payment_id,
         header::{PAYMENT_SIGNATURE, X_PAYMENT},
     },
@@ -45,6 +45,8 @@ pub struct Attempt {
     pub(super) fingerprint: RequestFingerprint,
     pub(super) replayable: bool,
     pub(super) payment: Option<Box<Presented>>,
+    /// The dialect of the payment.
+    pub(super) version: Option<X402Version>,
     /// What the client calls its payment, where the route lets it.
     pub(super) payment_id: Option<PaymentId>,
     body_limit: Option<usize>,
@@ -172,6 +174,7 @@ impl Attempt {
                 length,
             ),
             replayable: !head.has_body(),
+            version: payment.as_ref().map(|payment| payment.payment.version()),
             payment: payment.map(Box::new),
             payment_id,
             body_limit,

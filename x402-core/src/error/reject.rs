@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use crate::{price::AtomicAmount, time::UnixSeconds};
+use crate::{price::AtomicAmount, time::UnixSeconds, wire::X402Version};
 
 /// Why a payment was not accepted. The payer can act on every one of these.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -116,6 +116,13 @@ impl RejectReason {
         }
     }
 
+    /// The status that it is answered with, in the dialect of the payment: 402, but 412 where the payer has yet to approve
+    /// the contract that is to move its money. Version 1 does not know of it.
+    #[must_use]
+    pub fn status(&self, version: X402Version) -> u16 {
+        if version == X402Version::V2 && self.code() == PERMIT2_ALLOWANCE_REQUIRED { 412 } else { 402 }
+    }
+
     /// The reason code of the v2 protocol for a payment through Permit2, which has names of its own.
     #[must_use]
     pub fn permit2_code(&self) -> &str {
@@ -181,3 +188,5 @@ impl fmt::Display for RejectReason {
 }
 
 impl std::error::Error for RejectReason {}
+
+const PERMIT2_ALLOWANCE_REQUIRED: &str = "permit2_allowance_required";

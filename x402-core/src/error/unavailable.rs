@@ -17,6 +17,8 @@ pub enum Unavailable {
     Price,
     /// The outcome of a settlement is unknown; the same payment may be presented again.
     SettlementUnresolved,
+    /// As many responses as may be are out unsettled.
+    AtCapacity,
     /// This process is about to stop; another one may take the request.
     Draining,
     /// The configuration does not fit the chain; the operator was told.
@@ -32,6 +34,7 @@ impl Unavailable {
             Self::Facilitator => "facilitator_unavailable",
             Self::Price => "price_unavailable",
             Self::SettlementUnresolved => "settlement_unresolved",
+            Self::AtCapacity => "at_capacity",
             Self::Draining => "shutting_down",
             Self::Misconfigured => "merchant_unavailable",
         }
@@ -41,7 +44,7 @@ impl Unavailable {
     #[must_use]
     pub const fn retry_after(self) -> u64 {
         match self {
-            Self::SettlementUnresolved | Self::Facilitator => 5,
+            Self::SettlementUnresolved | Self::Facilitator | Self::AtCapacity => 5,
             Self::Store | Self::StoreFull | Self::Price | Self::Draining => 2,
             Self::Misconfigured => 60,
         }

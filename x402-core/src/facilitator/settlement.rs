@@ -35,6 +35,12 @@ impl Settlement {
         Self { transaction, network, payer, amount, log_index: None, block: None }
     }
 
+    /// What settles a charge of nothing: no transaction is sent, and the authorization is spent here alone.
+    #[must_use]
+    pub const fn of_nothing(network: NetworkId, payer: String) -> Self {
+        Self::new(String::new(), network, payer, AtomicAmount::ZERO)
+    }
+
     /// The receipt sent to the client, in the dialect of its payment.
     #[must_use]
     pub fn receipt(&self, version: X402Version) -> v2::SettlementResponse {

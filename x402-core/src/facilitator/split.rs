@@ -69,6 +69,10 @@ impl<V: Facilitator, S: Facilitator> Facilitator for Split<V, S> {
         self.verify.scheme()
     }
 
+    fn schemes(&self) -> Vec<Arc<dyn Scheme>> {
+        self.verify.schemes()
+    }
+
     fn witness(&self) -> Option<Arc<dyn Witness>> {
         self.verify.witness()
     }

@@ -79,7 +79,7 @@ impl From<&Order> for Transfer {
         Self {
             key: order.key,
             option: order.terms.option.clone(),
-            amount: order.terms.option.amount,
+            amount: order.amount(),
             payer: Arc::clone(&order.payer),
             nonce: order.nonce,
             valid_before: order.valid_before,

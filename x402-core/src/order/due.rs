@@ -66,6 +66,7 @@ impl Order {
     /// Hands the order, as its last holder left it, to a worker. Pure: the store calls it inside its atomic step for
     /// orders that are [due](Self::due).
     pub fn take_for(&mut self, worker: &Worker, now: UnixSeconds) -> Lease {
+        self.charge_what_was_stated();
         let left = self.state.abandoned();
         if left.payment == PaymentState::Failed && self.state.payment != PaymentState::Failed {
             // Its last run was lost with its holder.
@@ -187,7 +188,7 @@ mod tests {
             payment: P::Verified,
             delivery: D::Executing,
             attempts: crate::order::MAX_ATTEMPTS,
-            deferred: false,
+            ..OrderState::default()
         };
         let now = payments.lapsed();
         assert!(!frees_identifier(&order, now), "its holder may come back");

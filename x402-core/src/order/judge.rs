@@ -174,7 +174,8 @@ mod tests {
 
     fn order(payments: &Payments, row: &Row) -> Order {
         let leased_until = row.leased.then(|| payments.lapsed());
-        let state = OrderState { payment: row.payment, delivery: row.delivery, attempts: 1, deferred: false };
+        let state =
+            OrderState { payment: row.payment, delivery: row.delivery, attempts: 1, ..OrderState::default() };
         Order { state, leased_until, ..Order::opened(&payments.request(0), 1, payments.now) }
     }
 

@@ -11,7 +11,7 @@ use std::{fmt, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use super::{KeptPayment, StoredResponse};
-use crate::facilitator::Settlement;
+use crate::{facilitator::Settlement, price::AtomicAmount};
 
 /// Where an order stands: the money, the response, and how often the handler ran unpaid.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
@@ -25,6 +25,9 @@ pub struct OrderState {
     /// Whether its response goes out before it is settled.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deferred: bool,
+    /// Whether its response is on its way, and what it is charged is stated meanwhile.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub metered: bool,
 }
 
 /// How far the money has come.
@@ -86,6 +89,11 @@ pub enum Event {
     HandlerFailed,
     /// The client left, or a hook said no, before a settlement was begun.
     GivenUp,
+    /// This much of what was authorized is charged. Durable before a settlement is begun, and final from then on.
+    Charged {
+        /// The charge, at most what was authorized.
+        amount: AtomicAmount,
+    },
     /// A settlement is about to be sent. Durable before money can move, with the response if it is kept.
     SettleStarted {
         /// The response, complete.
@@ -96,6 +104,12 @@ pub enum Event {
     SettleDeferred {
         /// The response, if it is kept.
         response: Option<Arc<StoredResponse>>,
+        /// The payment, kept until it is settled.
+        payment: Arc<KeptPayment>,
+    },
+    /// The response goes out now, and what it is charged is stated until it ends. Durable before a byte leaves, with what
+    /// it takes to settle; what was [charged](Self::Charged) before stands should nobody state more.
+    Metered {
         /// The payment, kept until it is settled.
         payment: Arc<KeptPayment>,
     },
@@ -127,6 +141,8 @@ pub enum Event {
     Delivered,
     /// The response was lost on its way to the client.
     Undelivered,
+    /// The response broke off on its way, and is not owed: what is charged is what was used of it.
+    BrokenOff,
     /// The authorization ran out before anything was sent.
     Expired,
     /// An operator was told that the order needs attention; the holder stops working on it.
@@ -148,6 +164,7 @@ impl Event {
                 | Self::SettleFailed { .. }
                 | Self::Delivered
                 | Self::Undelivered
+                | Self::BrokenOff
                 | Self::Expired
                 | Self::Noticed
                 | Self::Released
@@ -157,7 +174,14 @@ impl Event {
     /// Whether something starts with this event that must not start twice: a run of the handler, a settlement.
     #[must_use]
     pub const fn begins(&self) -> bool {
-        matches!(self, Self::HandlerStarted | Self::SettleStarted { .. } | Self::SettleDeferred { .. })
+        matches!(
+            self,
+            Self::HandlerStarted
+                | Self::Charged { .. }
+                | Self::SettleStarted { .. }
+                | Self::SettleDeferred { .. }
+                | Self::Metered { .. }
+        )
     }
 
     /// The response to be kept with this event.
@@ -174,7 +198,7 @@ impl Event {
     #[must_use]
     pub const fn payment(&self) -> Option<&Arc<KeptPayment>> {
         match self {
-            Self::SettleDeferred { payment, .. } => Some(payment),
+            Self::SettleDeferred { payment, .. } | Self::Metered { payment } => Some(payment),
             _ => None,
         }
     }
@@ -188,8 +212,8 @@ impl OrderState {
     pub fn next(self, event: &Event) -> Result<Self, IllegalEdge> {
         use DeliveryState as D;
         use PaymentState as P;
-        let Self { payment, delivery, attempts, deferred } = self;
-        let to = |payment, delivery| Ok(Self { payment, delivery, attempts, deferred });
+        let Self { payment, delivery, attempts, .. } = self;
+        let to = |payment, delivery| Ok(Self { payment, delivery, ..self });
         match (event, payment) {
             (Event::VerifyOk, P::Verifying | P::Verified) => to(P::Verified, delivery),
             (Event::VerifyRejected { .. }, P::Verifying | P::Verified) => to(P::Rejected, delivery),
@@ -197,27 +221,41 @@ impl OrderState {
                 if !matches!(delivery, D::Executing | D::Delivered)
                     && attempts < if payment == P::Settled { MAX_PAID_RUNS } else { MAX_ATTEMPTS } =>
             {
-                Ok(Self { payment, delivery: D::Executing, attempts: attempts.saturating_add(1), deferred })
+                Ok(Self { delivery: D::Executing, attempts: attempts.saturating_add(1), ..self })
             }
             (Event::HandlerFailed, P::Verified) if delivery == D::Executing => {
                 to(unless_spent(payment, attempts), D::Errored)
             }
             // It gave the payer nothing, so it does not count.
             (Event::HandlerFailed, P::Settled) if delivery == D::Executing => {
-                Ok(Self { payment, delivery: D::Errored, attempts: attempts.saturating_sub(1), deferred })
+                Ok(Self { delivery: D::Errored, attempts: attempts.saturating_sub(1), ..self })
             }
             (Event::GivenUp, P::Verifying | P::Verified) => {
                 to(unless_spent(payment, attempts), lost(delivery))
+            }
+            (Event::Charged { .. }, P::Verified) if delivery == D::Executing => Ok(self),
+            // The response is over, and what was used of it is known: nothing of it is owed.
+            (Event::Charged { .. }, P::Settling) if self.metered => {
+                Ok(Self { delivery: D::Delivered, metered: false, ..self })
             }
             (Event::SettleStarted { response }, P::Verified) => {
                 to(P::Settling, if response.is_some() { D::Ready } else { delivery })
             }
             (Event::SettleDeferred { response, .. }, P::Verified) if delivery == D::Executing => {
                 let delivery = if response.is_some() { D::Ready } else { delivery };
-                Ok(Self { payment: P::Settling, delivery, attempts, deferred: true })
+                Ok(Self { payment: P::Settling, delivery, deferred: true, ..self })
+            }
+            (Event::Metered { .. }, P::Verified) if delivery == D::Executing => {
+                Ok(Self { payment: P::Settling, deferred: true, metered: true, ..self })
             }
             // The same authorization is sent again: its nonce makes that safe, the kept response stays.
             (Event::SettleStarted { response: None }, P::Unresolved) => to(P::Unresolved, delivery),
+            // Nothing can have been sent before the charge is final.
+            (Event::SettleOk { .. } | Event::SettleFailed { .. } | Event::SettleUnclear { .. }, _)
+                if self.metered =>
+            {
+                Err(IllegalEdge { from: self })
+            }
             (Event::SettleOk { .. }, P::Settling | P::Unresolved) => to(P::Settled, delivery),
             (Event::SettleFailed { .. }, P::Settling | P::Unresolved) => to(P::Failed, delivery),
             (Event::SettleUnclear { .. }, P::Settling | P::Unresolved) => to(P::Unresolved, delivery),
@@ -228,6 +266,7 @@ impl OrderState {
                 to(payment, D::Delivered)
             }
             (Event::Undelivered, payment) if self.may_deliver() => to(payment, lost(delivery)),
+            (Event::BrokenOff, payment) if self.may_deliver() => to(payment, broken_off(delivery)),
             (Event::Expired, P::Verifying | P::Verified) => to(P::Expired, delivery),
             (Event::Noticed | Event::Released, _) => Ok(self),
             _ => Err(IllegalEdge { from: self }),
@@ -242,7 +281,8 @@ impl OrderState {
             PaymentState::Verified => unless_spent(self.payment, self.attempts),
             other => other,
         };
-        Self { payment, delivery: lost(self.delivery), ..self }
+        let delivery = if self.metered { broken_off(self.delivery) } else { lost(self.delivery) };
+        Self { payment, delivery, metered: false, ..self }
     }
 
     /// Whether the response may be on its way: the money moved, or was to move later.
@@ -265,6 +305,14 @@ const fn unless_spent(payment: PaymentState, attempts: u8) -> PaymentState {
 const fn lost(delivery: DeliveryState) -> DeliveryState {
     match delivery {
         DeliveryState::Executing => DeliveryState::Errored,
+        other => other,
+    }
+}
+
+/// What was used of a response is paid for, and none of it is run for again; a kept one is sent again.
+const fn broken_off(delivery: DeliveryState) -> DeliveryState {
+    match delivery {
+        DeliveryState::Executing => DeliveryState::Delivered,
         other => other,
     }
 }

@@ -46,7 +46,13 @@ pub use self::{
     token::{OrderToken, OrderTokens},
     transition::Transition,
 };
-use crate::{facilitator::Settlement, hex, price::PriceOption, scheme::PaymentKey, time::UnixSeconds};
+use crate::{
+    facilitator::Settlement,
+    hex,
+    price::{AtomicAmount, PriceOption},
+    scheme::PaymentKey,
+    time::UnixSeconds,
+};
 
 /// One payment: its identity, what it buys, and how far it has come.
 ///
@@ -80,6 +86,9 @@ pub struct Order {
     pub provenance: Option<Arc<Provenance>>,
     /// How far it has come.
     pub state: OrderState,
+    /// How much of what was authorized is charged, where that is known only after the handler ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub charge: Option<AtomicAmount>,
     /// The settlement, once there is one.
     pub settlement: Option<Arc<Settlement>>,
     /// The transaction of an attempt that failed or has no outcome yet.
@@ -124,6 +133,7 @@ impl Order {
             payer: Arc::clone(&request.payer),
             provenance: request.provenance.clone(),
             state: OrderState::default(),
+            charge: None,
             settlement: None,
             transaction: None,
             reason: None,
@@ -142,6 +152,7 @@ impl Order {
     /// Hands the order, as its last holder left it, to the lease of `request`. Pure: the store calls it inside its
     /// atomic step where [`opening`] says [`TakeOver`](Opening::TakeOver).
     pub fn take_over(&mut self, request: &OpenRequest, now: UnixSeconds) {
+        self.charge_what_was_stated();
         self.state = self.state.abandoned();
         self.fence = self.fence.saturating_add(1);
         self.leased_until = Some(now.after(request.lease));
@@ -177,6 +188,7 @@ impl Order {
                 // Digested only where it is recorded, as its provenance is.
                 self.response = self.provenance.is_some().then(|| ResponseMark::of(response));
             }
+            Event::Charged { amount } => self.charge = Some(*amount),
             Event::SettleOk { settlement } => {
                 self.settlement = Some(Arc::clone(settlement));
                 self.noticed = false;
@@ -197,14 +209,20 @@ impl Order {
             Event::Noticed => self.noticed = true,
             _ => {}
         }
-        let delivered = matches!(event, Event::Delivered | Event::Undelivered);
+        let delivered = matches!(event, Event::Delivered | Event::Undelivered | Event::BrokenOff);
         let half_done = delivered && self.owes_settlement();
         // The other half of a deferred order was done before.
         let whole = self.state.deferred && self.status() == OrderStatus::Completed;
         if (event.releases() && !half_done) || whole {
             self.leased_until = None;
         }
-        if matches!(event, Event::SettleUnclear { .. } | Event::SettleDeferred { .. } | Event::Released) {
+        if matches!(
+            event,
+            Event::SettleUnclear { .. }
+                | Event::SettleDeferred { .. }
+                | Event::Metered { .. }
+                | Event::Released
+        ) {
             self.keep_if_unclear(now);
         }
         Ok(())
@@ -214,6 +232,21 @@ impl Order {
     #[must_use]
     pub const fn owes_settlement(&self) -> bool {
         self.state.deferred && matches!(self.state.payment, PaymentState::Settling | PaymentState::Unresolved)
+    }
+
+    /// What is to move, or has moved: the charge, or else all that was authorized. Of a response that is still being charged,
+    /// what was recorded so far.
+    #[must_use]
+    pub fn amount(&self) -> AtomicAmount {
+        let unsaid = if self.state.metered { AtomicAmount::ZERO } else { self.terms.option.amount };
+        self.charge.unwrap_or(unsaid)
+    }
+
+    /// Whoever vanished while it stated a charge is taken at its last recorded word: nothing where there is none.
+    fn charge_what_was_stated(&mut self) {
+        if self.state.metered {
+            self.charge = Some(self.amount());
+        }
     }
 
     /// What may have been paid is remembered as long as what was: once it is forgotten its payer is asked to pay again.

@@ -108,7 +108,7 @@ mod tests {
 
     fn left_as(payments: &Payments, payment: P, delivery: D, attempts: u8) -> (Order, OpenRequest) {
         let request = payments.request(0);
-        let state = OrderState { payment, delivery, attempts, deferred: false };
+        let state = OrderState { payment, delivery, attempts, ..OrderState::default() };
         let order = Order { state, leased_until: None, ..Order::opened(&request, 1, payments.now) };
         (order, request)
     }

@@ -144,7 +144,7 @@ mod tests {
 
     fn order(payment: P, delivery: D, deferred: bool) -> (Payments, Order) {
         let payments = Payments::new(std::sync::Arc::new(crate::order::MemoryStore::new()));
-        let state = OrderState { payment, delivery, attempts: 1, deferred };
+        let state = OrderState { payment, delivery, attempts: 1, deferred, ..OrderState::default() };
         let order = Order { state, ..Order::opened(&payments.request(0), 1, payments.now) };
         (payments, order)
     }

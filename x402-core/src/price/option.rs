@@ -74,7 +74,7 @@ impl PriceOption {
     #[must_use]
     pub fn upto(self, facilitator: &str) -> Self {
         let mut option = self.ceiling();
-        Arc::make_mut(&mut option.extra).insert(FACILITATOR.to_owned(), facilitator.into());
+        Arc::make_mut(&mut option.extra).insert(quote::FACILITATOR.to_owned(), facilitator.into());
         option
     }
 
@@ -83,7 +83,8 @@ impl PriceOption {
         Self { scheme: UPTO.into(), ..self.permit2() }
     }
 
-    /// Whether the amount is a ceiling.
+    /// Whether the amount is a ceiling, and the handler says what was used: the scheme `upto`. See
+    /// [`charge`](crate::charge).
     #[must_use]
     pub fn is_upto(&self) -> bool {
         *self.scheme == *UPTO
@@ -98,7 +99,7 @@ impl PriceOption {
     /// The one account that may settle, in `upto`.
     #[must_use]
     pub fn facilitator_address(&self) -> Option<&str> {
-        self.extra.get(FACILITATOR)?.as_str()
+        self.extra.get(quote::FACILITATOR)?.as_str()
     }
 
     /// The entry of a version 2 402, without a quote.
@@ -202,7 +203,6 @@ fn method(member: Option<&Value>) -> TransferMethod {
 pub(crate) const EXACT: &str = "exact";
 pub(crate) const UPTO: &str = "upto";
 const METHOD: &str = "assetTransferMethod";
-const FACILITATOR: &str = "facilitatorAddress";
 pub(crate) const DEFAULT_TIMEOUT_SECONDS: u64 = 300;
 /// Strict version 1 parsers take 18 digits.
 const MAX_LEGACY_AMOUNT: u64 = 1_000_000_000_000_000_000;

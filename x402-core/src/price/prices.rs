@@ -105,6 +105,11 @@ impl Prices {
         self.0.accounts.resolve(price, rule.max_timeout_seconds)
     }
 
+    /// The places of the option's token, if it is the one that prices in dollars are asked in.
+    pub(crate) fn dollar_places(&self, option: &PriceOption) -> Option<u8> {
+        self.0.accounts.dollar_places(option)
+    }
+
     /// The public origin.
     #[must_use]
     pub fn origin(&self) -> &str {
@@ -147,6 +152,15 @@ impl Prices {
     /// When priced routes are settled, where they say so themselves, by route.
     pub(crate) fn timings(&self) -> impl Iterator<Item = (&str, Option<crate::SettleTiming>)> {
         self.0.priced.iter().map(|rule| (&*rule.pattern, rule.settle))
+    }
+
+    /// Routes whose price, or a part of it, is a ceiling, and when they are settled.
+    pub(crate) fn ceilings(&self) -> impl Iterator<Item = (&str, Option<crate::SettleTiming>)> {
+        let has_ceiling = |rule: &&Arc<Rule>| match &rule.price {
+            RulePrice::Fixed(price) => price.options.iter().any(PriceOption::is_upto),
+            RulePrice::Dynamic(_) => false,
+        };
+        self.0.priced.iter().filter(has_ceiling).map(|rule| (&*rule.pattern, rule.settle))
     }
 
     /// Every network with a recipient; prices computed per request may be asked on any of them.

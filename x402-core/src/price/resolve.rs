@@ -90,6 +90,12 @@ impl Accounts {
         }
     }
 
+    /// The places of the option's token, if it is the one that prices in dollars are asked in.
+    pub(super) fn dollar_places(&self, option: &PriceOption) -> Option<u8> {
+        let token = self.default_asset(&option.network).ok()?;
+        is_named(token, &option.asset, true).then_some(token.decimals)
+    }
+
     fn option(
         &self,
         network: &NetworkId,

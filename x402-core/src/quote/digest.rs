@@ -6,7 +6,7 @@ use std::fmt;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::{MEMBER, SEALED_EXTRA, sealer};
+use super::{FACILITATOR, MEMBER, SEALED_EXTRA, sealer};
 use crate::{time::UnixSeconds, wire::v2};
 
 /// The request that a quote is for. Debug output leaves the query out.
@@ -78,6 +78,8 @@ pub(crate) fn option_digest(terms: &v2::PaymentRequirements) -> [u8; 32] {
     digest.update(terms.max_timeout_seconds.to_be_bytes());
     for name in SEALED_EXTRA {
         match terms.extra.as_ref().and_then(|extra| extra.get(name)) {
+            // Older quotes do not know of it, and have the digests they had.
+            None if name == FACILITATOR => {}
             None => digest.update([0]),
             Some(Value::String(value)) => {
                 digest.update([1]);

@@ -41,7 +41,9 @@ pub const MEMBER: &str = "quote";
 
 /// The members of `extra` that a seal covers.
 pub(crate) const SEALED_EXTRA: [&str; 5] =
-    ["name", "version", "assetTransferMethod", "paymentFlow", "facilitatorAddress"];
+    ["name", "version", "assetTransferMethod", "paymentFlow", FACILITATOR];
+/// Who alone may settle, where what was used is charged.
+pub(crate) const FACILITATOR: &str = "facilitatorAddress";
 
 #[cfg(test)]
 mod tests;

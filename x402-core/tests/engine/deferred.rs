@@ -381,6 +381,10 @@ impl Facilitator for Panicky {
     fn scheme(&self) -> Option<Arc<dyn Scheme>> {
         self.honest.scheme()
     }
+
+    fn schemes(&self) -> Vec<Arc<dyn Scheme>> {
+        self.honest.schemes()
+    }
 }
 
 #[tokio::test(start_paused = true)]

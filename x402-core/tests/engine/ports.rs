@@ -155,6 +155,10 @@ impl Facilitator for Fused {
         self.inner.scheme()
     }
 
+    fn schemes(&self) -> Vec<Arc<dyn Scheme>> {
+        self.inner.schemes()
+    }
+
     fn witness(&self) -> Option<Arc<dyn Witness>> {
         Some(Arc::new(self.clone()))
     }

@@ -73,6 +73,10 @@ impl Facilitator for Listing {
         self.fake.scheme()
     }
 
+    fn schemes(&self) -> Vec<Arc<dyn Scheme>> {
+        self.fake.schemes()
+    }
+
     fn witness(&self) -> Option<Arc<dyn Witness>> {
         self.fake.witness()
     }

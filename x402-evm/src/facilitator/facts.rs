@@ -9,15 +9,18 @@ use alloy_primitives::U256;
 use tokio::time::Instant;
 use x402_core::{
     error::{ConfigError, RejectReason},
-    price::{self, PriceOption},
-    scheme::EvmAddress,
+    price::{self, PriceOption, TransferMethod},
+    scheme::{EvmAddress, PERMIT2, UPTO_PERMIT2_PROXY},
 };
 
-use super::Inner;
+use super::{
+    Inner,
+    prepare::{Prepared, Signed},
+};
 use crate::{
     error::{ChainError, Refusal},
     network::Domain,
-    rpc::{Rpc, abi},
+    rpc::{Rpc, abi, permit2::proxy},
     typed_data::Hash,
 };
 
@@ -44,6 +47,51 @@ impl Facts {
             Err(_) => {}
         }
         fits
+    }
+
+    /// Checks that the token, Permit2 and a proxy of it are on the node's chain.
+    async fn check_permit2(
+        &self,
+        rpc: &Rpc,
+        chain_id: u64,
+        (token, proxy): (EvmAddress, EvmAddress),
+    ) -> Result<(), ChainError> {
+        rpc.is_on(chain_id).await?;
+        let (token_there, permit2_there, proxy_there) = tokio::try_join!(
+            self.has_code(rpc, token),
+            self.has_code(rpc, PERMIT2),
+            self.has_code(rpc, proxy)
+        )?;
+        if !token_there {
+            let detail = format!("{token} has no code on chain {chain_id}; check the asset's address");
+            return Err(ChainError::misconfigured("asset_not_deployed_contract", detail));
+        }
+        let missing = if permit2_there { proxy } else { PERMIT2 };
+        if !(permit2_there && proxy_there) {
+            tracing::error!(contract = %missing, "Permit2 or its proxy is not on the chain");
+            let detail =
+                format!("{missing} has no code on chain {chain_id}; do not ask for Permit2 or upto there");
+            return Err(ChainError::misconfigured("permit2_proxy_not_deployed", detail));
+        }
+        Ok(())
+    }
+
+    /// Whether Permit2 and the proxy of `upto` are there.
+    pub(super) async fn has_permit2(&self, rpc: &Rpc) -> Result<bool, ChainError> {
+        let there = tokio::try_join!(self.has_code(rpc, PERMIT2), self.has_code(rpc, UPTO_PERMIT2_PROXY))?;
+        Ok(there == (true, true))
+    }
+
+    /// Code that is there is remembered; code that is not is looked for again.
+    async fn has_code(&self, rpc: &Rpc, contract: EvmAddress) -> Result<bool, ChainError> {
+        if self.is_known(contract, &ANY_CODE) {
+            return Ok(true);
+        }
+        let there = rpc.has_code(contract).await?;
+        if there {
+            self.keep(contract, ANY_CODE);
+        }
+        Ok(there)
     }
 
     fn is_known(&self, token: EvmAddress, separator: &Hash) -> bool {
@@ -97,11 +145,12 @@ impl Inner {
     pub(super) async fn preflight(&self, options: &[PriceOption]) -> Result<(), ConfigError> {
         for option in options {
             let at = || format!("price of {} on {}", option.asset, option.network);
-            let domain = Domain::of(option).map_err(|reason| ConfigError::new(at(), advice(&reason)))?;
-            let checked = self.facts.check(&self.rpc, &domain).await;
-            checked.map_err(|error| at_start(at(), error))?;
+            let token = self.check_option(option).await.map_err(|problem| match problem {
+                Problem::Price(problem) => ConfigError::new(at(), problem),
+                Problem::Chain(error) => at_start(at(), error),
+            })?;
             let wanted = price::token(&option.network, &option.asset).map(|token| token.decimals);
-            let found = self.rpc.decimals(domain.token).await.map_err(|error| at_start(at(), error))?;
+            let found = self.rpc.decimals(token).await.map_err(|error| at_start(at(), error))?;
             if let (Some(wanted), Some(found)) = (wanted, found)
                 && wanted != found
             {
@@ -118,9 +167,68 @@ impl Inner {
         Ok(())
     }
 
+    /// Checks what one option needs of the chain and of this facilitator; gives its token.
+    async fn check_option(&self, option: &PriceOption) -> Result<EvmAddress, Problem> {
+        if option.transfer_method() == TransferMethod::Eip3009 {
+            let domain = Domain::of(option).map_err(|reason| advice(&reason))?;
+            self.facts.check(&self.rpc, &domain).await?;
+            return Ok(domain.token);
+        }
+        let not_evm = || advice(&RejectReason::UnsupportedScheme);
+        let chain_id = option.network.chain_id().ok_or_else(not_evm)?;
+        let token = option.asset.parse().map_err(|_| not_evm())?;
+        self.facts.check_permit2(&self.rpc, chain_id, (token, proxy(option.is_upto()))).await?;
+        // Payers need the domain only to sign an approval; a wrong one makes those worthless.
+        if let Ok(domain) = Domain::of(option) {
+            self.facts.check(&self.rpc, &domain).await?;
+        }
+        let account = self.sender.key().address();
+        match option.facilitator_address() {
+            _ if !option.is_upto() => {}
+            Some(facilitator) if facilitator.parse() == Ok(account) => {}
+            Some(facilitator) => {
+                return Err(Problem::Price(format!(
+                    "names the facilitator {facilitator}, and only {account} settles here; name that one"
+                )));
+            }
+            None => {
+                return Err(Problem::Price(format!(
+                    "names no facilitator, so that nobody can pay it; name {account} with `.upto(..)`, or have the \
+                     engine ask for it at start"
+                )));
+            }
+        }
+        Ok(token)
+    }
+
     /// The same check for one payment.
-    pub(super) async fn check_facts(&self, domain: &Domain<'_>) -> Result<(), Refusal> {
-        Ok(self.facts.check(&self.rpc, domain).await?)
+    pub(super) async fn check_facts(&self, prepared: &Prepared<'_>) -> Result<(), Refusal> {
+        match &prepared.signed {
+            Signed::Eip3009 { domain, .. } => self.facts.check(&self.rpc, domain).await?,
+            Signed::Permit2 { message, .. } => {
+                let contracts = (prepared.token, message.spender);
+                self.facts.check_permit2(&self.rpc, prepared.chain_id, contracts).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong with an option: it says so itself, or the chain does.
+enum Problem {
+    Price(String),
+    Chain(ChainError),
+}
+
+impl From<String> for Problem {
+    fn from(problem: String) -> Self {
+        Self::Price(problem)
+    }
+}
+
+impl From<ChainError> for Problem {
+    fn from(error: ChainError) -> Self {
+        Self::Chain(error)
     }
 }
 
@@ -144,5 +252,7 @@ fn advice(reason: &RejectReason) -> String {
     }
 }
 
+/// Stands for a signing domain where only a contract's being there was looked at.
+const ANY_CODE: Hash = [0; 32];
 const FRESH: Duration = Duration::from_secs(15 * 60);
 const LIMIT: usize = 256;

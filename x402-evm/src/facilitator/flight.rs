@@ -12,6 +12,7 @@ use tokio::{sync::watch, time::timeout};
 use x402_core::{
     error::RejectReason,
     facilitator::{SettleError, Settlement},
+    price::AtomicAmount,
     scheme::PaymentKey,
 };
 
@@ -21,9 +22,9 @@ use crate::error::{ChainError, Refusal};
 #[derive(Debug, Default)]
 pub(super) struct Flights(Mutex<HashMap<Presented, watch::Receiver<Stage>>>);
 
-/// A payment and the digest of what was signed for it: with one nonce a payer can sign more than one transfer, and
-/// the success of one says nothing of the others.
-pub(super) type Presented = (PaymentKey, [u8; 32]);
+/// A payment, the digest of what was signed for it, and what is to move: with one nonce a payer can sign more than one
+/// transfer, and of a ceiling more than one part can be asked for; the success of one says nothing of the others.
+pub(super) type Presented = (PaymentKey, [u8; 32], AtomicAmount);
 
 /// How far a settlement is.
 #[derive(Clone, Debug)]

@@ -17,7 +17,7 @@ pub struct GasLevel {
 }
 
 impl EvmFacilitator {
-    /// The account that pays the gas.
+    /// The account that pays the gas: the one that payers of `upto` sign for, as `facilitatorAddress`.
     #[must_use]
     pub fn gas_account(&self) -> EvmAddress {
         self.0.sender.key().address()
@@ -49,5 +49,5 @@ impl EvmFacilitator {
     }
 }
 
-/// More than a transfer from a plain account is given.
-const SETTLEMENT_GAS: u128 = 150_000;
+/// More than a settlement for a plain account is given, through Permit2 and with an approval before it, too.
+const SETTLEMENT_GAS: u128 = 200_000;

@@ -5,10 +5,12 @@ mod flight;
 mod gas;
 mod prepare;
 mod settle;
+mod sponsored;
 mod verify;
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use serde_json::json;
 use x402_core::{
     error::ConfigError,
     facilitator::{BoxFuture, Facilitator, Payment, SettleError, Settlement, VerifyError, Witness},
@@ -22,18 +24,24 @@ use x402_core::{
 };
 
 pub use self::gas::GasLevel;
+pub(crate) use self::prepare::Signed;
 use self::{facts::Facts, flight::Flights};
 use crate::{
     contract_wallet::ContractAccounts,
     error::{ChainError, Refusal},
     exact::ExactEvm,
     gas_key::GasKey,
+    prover::Prover,
     rpc::Rpc,
     submit::{Journal, MemoryJournal, Patience, Sender},
+    upto::UptoEvm,
     witness::EvmWitness,
 };
 
-/// Verifies and settles `exact` payments on one chain, through a node and an account that pays the gas.
+/// Verifies and settles `exact` and `upto` payments on one chain, through a node and an account that pays the gas.
+///
+/// `upto`, and `exact` through Permit2, need Permit2 and its x402 proxies on the chain; where they are not, `upto` is not
+/// [supported](Facilitator::supported).
 ///
 /// ```no_run
 /// use x402_evm::{EvmFacilitator, GasKey};
@@ -44,7 +52,8 @@ use crate::{
 ///
 /// # Settling
 /// A settlement is believed when the receipt shows the token's own `Transfer` from payer to recipient over the
-/// amount, in the transaction that used the authorization. It runs in a task of its own: a caller that gives up
+/// amount, in the transaction that used the authorization. An `upto` payment of which nothing was used is settled without
+/// a transaction, and of one that was used only the part [to be charged](Payment::amount) is moved. A settlement runs in a task of its own: a caller that gives up
 /// changes nothing. Settling the same payment again waits for what is under way, or reports what happened.
 ///
 /// Runs on tokio. Clones share everything but their options.
@@ -57,7 +66,7 @@ struct Inner {
     sender: Arc<Sender>,
     facts: Arc<Facts>,
     flights: Arc<Flights>,
-    scheme: ExactEvm,
+    prover: Prover,
     options: Options,
 }
 
@@ -86,7 +95,7 @@ impl EvmFacilitator {
             rpc,
             facts: Arc::default(),
             flights: Arc::default(),
-            scheme: ExactEvm::new(),
+            prover: Prover::default(),
             options: Options {
                 confirmations: 1,
                 receipt_timeout: Duration::from_secs(30),
@@ -128,7 +137,7 @@ impl EvmFacilitator {
     #[must_use]
     pub fn contract_accounts(self, accounts: ContractAccounts) -> Self {
         self.with(|inner| {
-            inner.scheme = inner.scheme.clone().contract_accounts(accounts.are_allowed());
+            inner.prover.contract_accounts = accounts.are_allowed();
             inner.options.contract_accounts = accounts;
         })
     }
@@ -169,7 +178,8 @@ impl Facilitator for EvmFacilitator {
             // Who joins a settlement is told of its success: so the terms of each caller are compared.
             self.0.prepare(payment).map_err(Refusal::from)?;
             let inner = Arc::clone(&self.0);
-            let presented = (payment.authorization.key, payment.authorization.digest);
+            let authorization = &payment.authorization;
+            let presented = (authorization.key, authorization.digest, payment.amount());
             let payment = payment.clone();
             let flight =
                 self.0.flights.join(presented, |stage| async move { inner.settle(&payment, &stage).await });
@@ -182,16 +192,23 @@ impl Facilitator for EvmFacilitator {
             let chain_id = self.0.rpc.chain_id().await?;
             let network = NetworkId::new(&format!("eip155:{chain_id}"))
                 .map_err(|_| ChainError::Local("the node's chain has no network id"))?;
-            let kind = |version, name: &str| SupportedKind {
+            let kind = |version, scheme: &str, name: &str| SupportedKind {
                 x402_version: version,
-                scheme: self.0.scheme.name().to_owned(),
+                scheme: scheme.to_owned(),
                 network: name.to_owned(),
                 extra: None,
             };
-            let v1 = network.v1_name().map(|name| kind(X402Version::V1, name));
-            let kinds = [kind(X402Version::V2, network.as_str())].into_iter().chain(v1).collect();
-            let signers = [(network.to_string(), vec![self.0.sender.key().address().to_string()])].into();
-            Ok(SupportedResponse { kinds, signers, ..SupportedResponse::default() })
+            let mut kinds = vec![kind(X402Version::V2, "exact", network.as_str())];
+            let mut extensions = Vec::new();
+            let account = self.gas_account().to_string();
+            if self.0.facts.has_permit2(&self.0.rpc).await? {
+                let extra = json!({ "facilitatorAddress": account }).as_object().cloned();
+                kinds.push(SupportedKind { extra, ..kind(X402Version::V2, "upto", network.as_str()) });
+                extensions.push(sponsored::EIP2612_GAS_SPONSORING.to_owned());
+            }
+            kinds.extend(network.v1_name().map(|name| kind(X402Version::V1, "exact", name)));
+            let signers = [(network.to_string(), vec![account])].into();
+            Ok(SupportedResponse { kinds, extensions, signers })
         })
     }
 
@@ -200,7 +217,12 @@ impl Facilitator for EvmFacilitator {
     }
 
     fn scheme(&self) -> Option<Arc<dyn Scheme>> {
-        Some(Arc::new(self.0.scheme.clone()))
+        Some(Arc::new(ExactEvm::from(self.0.prover.clone())))
+    }
+
+    fn schemes(&self) -> Vec<Arc<dyn Scheme>> {
+        let prover = || self.0.prover.clone();
+        vec![Arc::new(ExactEvm::from(prover())), Arc::new(UptoEvm::from(prover()))]
     }
 
     fn witness(&self) -> Option<Arc<dyn Witness>> {

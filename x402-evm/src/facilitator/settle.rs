@@ -4,19 +4,23 @@ use std::time::Duration;
 
 use alloy_primitives::B256;
 use tokio::{sync::watch, time::sleep};
-use x402_core::{error::RejectReason, facilitator::Payment};
+use x402_core::{
+    error::RejectReason,
+    facilitator::{Payment, Settlement},
+};
 
 use super::{
     Inner,
     flight::{Outcome, Stage},
-    prepare::{Prepared, SETTLE_MARGIN},
+    prepare::{Prepared, SETTLE_MARGIN, Signed},
+    verify::{Short, allowance_required},
 };
 use crate::{
     error::Refusal,
     revert,
     rpc::{Call, Receipt},
     submit::{Errand, Fate, Sent},
-    witness::{Finding, settled},
+    witness::{Finding, settled, settled_through_permit2},
 };
 
 impl Inner {
@@ -26,6 +30,10 @@ impl Inner {
             Ok(prepared) => prepared,
             Err(reason) => return Refusal::from(reason).into(),
         };
+        if prepared.amount.is_zero() {
+            let payer = payment.authorization.payer.clone();
+            return Outcome::Settled(Settlement::of_nothing(payment.option.network.clone(), payer));
+        }
         if let Some(outcome) = self.sent_earlier(payment, &prepared, stage).await {
             return outcome;
         }
@@ -36,7 +44,7 @@ impl Inner {
         };
         let errand = Errand {
             payment: payment.authorization.key,
-            chain_id: prepared.domain.chain_id,
+            chain_id: prepared.chain_id,
             call,
             max_fee_per_gas: self.options.max_fee_per_gas,
             journal: self.options.journal.clone(),
@@ -69,13 +77,10 @@ impl Inner {
         let receipt = self.sender.watch_earlier(&known, self.options.confirmations, EARLIER_WITHIN).await;
         match receipt {
             // What paid somebody else, or another amount, was signed by the same payer with the same nonce.
-            Some(receipt) if receipt.succeeded() => {
-                let paid = settled(&receipt, prepared.domain.token, prepared.message, &payment.option);
-                Some(match paid {
-                    Some(settlement) => Outcome::Settled(settlement),
-                    None => self.look_up(payment, Ours::NotSent).await,
-                })
-            }
+            Some(receipt) if receipt.succeeded() => Some(match paid(&receipt, prepared, payment) {
+                Some(settlement) => Outcome::Settled(settlement),
+                None => self.look_up(payment, Ours::NotSent).await,
+            }),
             // It reverted: nothing is on its way, so settling again is as good as the first time.
             Some(_) => None,
             None => Some(Outcome::Unresolved {
@@ -88,20 +93,15 @@ impl Inner {
     /// Everything that must be known before sending, asked at once. An authorization that was used is looked up
     /// instead: it may have paid us already.
     async fn ready(&self, payment: &Payment, prepared: &Prepared<'_>) -> Result<Ready, Refusal> {
-        let (message, token) = (prepared.message, prepared.domain.token);
         let now = self.options.clock.now();
-        let used = async { Ok::<_, Refusal>(self.rpc.authorization_used(token, message, None).await?) };
-        let fees = async { Ok::<_, Refusal>(self.sender.ready(self.options.max_fee_per_gas).await?) };
+        let fees = self.sender.ready(self.options.max_fee_per_gas);
         let call = async {
-            let signed = (message, &prepared.digest);
-            let sender = self.sender.key().address();
-            let accounts = &self.options.contract_accounts;
-            let call =
-                accounts.settlement_call(&self.rpc, token, signed, prepared.proof, sender, false).await?;
+            let call = self.settlement_call(prepared, false).await?;
             let gas = self.rpc.estimate_gas(&call).await;
             Ok::<_, Refusal>((call, gas))
         };
-        let (facts, used, fees, call) = tokio::join!(self.check_facts(&prepared.domain), used, fees, call);
+        let (facts, used, fees, call) =
+            tokio::join!(self.check_facts(prepared), self.is_used(prepared), fees, call);
         facts?;
         if used? {
             return Ok(Ready::Over(self.look_up(payment, Ours::NotSent).await));
@@ -113,15 +113,29 @@ impl Inner {
         let (call, gas) = call?;
         match gas {
             Ok(gas) => with_margin(call, gas).map(Ready::Send),
-            Err(error) => match revert::refusal(error, message, now) {
+            Err(error) => match revert::refusal(error, &prepared.signed, now) {
                 // Somebody else settled it between the two reads.
                 Refusal::Rejected(RejectReason::NonceAlreadyUsed) => {
                     Ok(Ready::Over(self.look_up(payment, Ours::NotSent).await))
+                }
+                Refusal::Rejected(RejectReason::SimulationFailed)
+                    if matches!(prepared.signed, Signed::Permit2 { .. }) =>
+                {
+                    Err(self.explained(prepared).await?.into())
                 }
                 Refusal::Rejected(reason) => self.too_late(payment, reason).await,
                 refusal => Err(refusal),
             },
         }
+    }
+
+    /// Why Permit2 could not move the tokens, which it does not say itself.
+    async fn explained(&self, prepared: &Prepared<'_>) -> Result<RejectReason, Refusal> {
+        Ok(match self.check_funds(prepared).await? {
+            Some(Short::OfFunds) => RejectReason::InsufficientFunds,
+            Some(Short::OfAllowance) => allowance_required(),
+            None => RejectReason::SimulationFailed,
+        })
     }
 
     /// "Expired" sends a payer to sign again, so it is said only when blocks are past the authorization's end; by
@@ -136,7 +150,7 @@ impl Inner {
             Finding::Expired { valid_before, block_time } => {
                 Err(RejectReason::Expired { valid_before, now: block_time }.into())
             }
-            Finding::SpentElsewhere => Err(RejectReason::NonceAlreadyUsed.into()),
+            Finding::SpentElsewhere | Finding::OtherAmount(_) => Err(RejectReason::NonceAlreadyUsed.into()),
             Finding::Unconfirmed => Ok(Ready::Over(self.look_up(payment, Ours::NotSent).await)),
         }
     }
@@ -161,22 +175,17 @@ impl Inner {
 
     /// What a mined transaction means: the token's `Transfer` and nothing else is payment.
     async fn judge(&self, payment: &Payment, prepared: &Prepared<'_>, receipt: Receipt) -> Outcome {
-        if let Some(settlement) = settled(&receipt, prepared.domain.token, prepared.message, &payment.option)
-        {
+        if let Some(settlement) = paid(&receipt, prepared, payment) {
             return Outcome::Settled(settlement);
         }
-        let transaction = Some(receipt.transaction_hash);
+        if receipt.succeeded() && matches!(prepared.signed, Signed::Permit2 { .. }) {
+            // It used the nonce, or it would have reverted.
+            return moved_nothing(&receipt, prepared);
+        }
         // Somebody else may have used the authorization first, and we were paid all the same.
         let ours = Ours::Mined(receipt.transaction_hash, receipt.block());
         match self.look_up(payment, ours).await {
-            Outcome::Rejected { .. } if receipt.succeeded() => {
-                tracing::error!(
-                    transaction = %receipt.transaction_hash,
-                    token = %prepared.domain.token,
-                    "settlement succeeded without moving the money asked for; stop offering this token",
-                );
-                Outcome::Rejected { reason: RejectReason::TransferMissing, transaction }
-            }
+            Outcome::Rejected { .. } if receipt.succeeded() => moved_nothing(&receipt, prepared),
             outcome => outcome,
         }
     }
@@ -189,7 +198,9 @@ impl Inner {
         for _ in 0..ours.look_ups() {
             match witness.finding(payment).await {
                 Ok(Finding::Paid(settlement)) => return Outcome::Settled(settlement),
-                Ok(Finding::SpentElsewhere) => return rejected(RejectReason::NonceAlreadyUsed),
+                Ok(Finding::SpentElsewhere | Finding::OtherAmount(_)) => {
+                    return rejected(RejectReason::NonceAlreadyUsed);
+                }
                 Ok(Finding::Expired { valid_before, block_time }) => {
                     return rejected(RejectReason::Expired { valid_before, now: block_time });
                 }
@@ -239,6 +250,25 @@ impl Ours {
 enum Ready {
     Send(Call),
     Over(Outcome),
+}
+
+/// The settlement that the receipt of a transaction of ours shows, if it shows that we were paid.
+fn paid(receipt: &Receipt, prepared: &Prepared<'_>, payment: &Payment) -> Option<Settlement> {
+    match prepared.signed {
+        Signed::Eip3009 { message, .. } => settled(receipt, prepared.token, message, &payment.option),
+        Signed::Permit2 { message, .. } => settled_through_permit2(receipt, message, payment),
+    }
+}
+
+/// A transaction of ours that succeeded, and did not move what it should have.
+fn moved_nothing(receipt: &Receipt, prepared: &Prepared<'_>) -> Outcome {
+    tracing::error!(
+        transaction = %receipt.transaction_hash,
+        token = %prepared.token,
+        "settlement succeeded without moving the money asked for; stop offering this token",
+    );
+    let transaction = Some(receipt.transaction_hash);
+    Outcome::Rejected { reason: RejectReason::TransferMissing, transaction }
 }
 
 /// A quarter more than estimated, within what such a call may burn.

@@ -2,8 +2,15 @@
 
 use x402_core::{error::RejectReason, facilitator::Payment};
 
-use super::{Inner, prepare::VERIFY_MARGIN};
-use crate::{error::Refusal, revert};
+use super::{
+    Inner,
+    prepare::{Prepared, Signed, VERIFY_MARGIN},
+};
+use crate::{
+    error::{ChainError, Refusal},
+    revert,
+    rpc::Call,
+};
 
 impl Inner {
     /// All reads of one payment go out together: one round trip once the token is known.
@@ -11,32 +18,89 @@ impl Inner {
         let prepared = self.prepare(payment)?;
         let now = self.options.clock.now();
         prepared.in_time(now, VERIFY_MARGIN)?;
-        let (message, token) = (prepared.message, prepared.domain.token);
-        let accounts = &self.options.contract_accounts;
+        if prepared.approval().is_some_and(|approval| !approval.lasts_until(now.after(VERIFY_MARGIN))) {
+            return Err(RejectReason::Other("eip2612_deadline_expired".into()).into());
+        }
         let simulation = async {
-            let signed = (message, &prepared.digest);
-            let sender = self.sender.key().address();
-            let call =
-                accounts.settlement_call(&self.rpc, token, signed, prepared.proof, sender, true).await?;
+            let call = self.settlement_call(&prepared, true).await?;
             // A failure is weighed after the reasons that explain it.
             Ok::<_, Refusal>(self.rpc.call(&call, None).await)
         };
-        let (facts, used, balance, simulated) = tokio::join!(
-            self.check_facts(&prepared.domain),
-            self.rpc.authorization_used(token, message, None),
-            self.rpc.token_balance(token, message.from),
+        let (facts, used, funds, simulated) = tokio::join!(
+            self.check_facts(&prepared),
+            self.is_used(&prepared),
+            self.check_funds(&prepared),
             simulation,
         );
-        // In this order, since each explains whatever fails after it.
+        // In this order, since each explains whatever fails after it. Used comes before poor: who has paid us is not to be
+        // asked to fund their account and sign again.
         facts?;
         let used = used?;
         let simulated = simulated?;
         if used {
             return Err(RejectReason::NonceAlreadyUsed.into());
         }
-        if balance? < message.value {
-            return Err(RejectReason::InsufficientFunds.into());
+        let short_of = funds?;
+        match simulated.map_err(|error| revert::refusal(error, &prepared.signed, now)) {
+            // With an approval brought along the allowance may still come.
+            _ if matches!(short_of, Some(Short::OfFunds)) => Err(RejectReason::InsufficientFunds.into()),
+            _ if matches!(short_of, Some(Short::OfAllowance)) && prepared.approval().is_none() => {
+                Err(allowance_required().into())
+            }
+            Err(Refusal::Rejected(RejectReason::SimulationFailed)) if short_of.is_some() => {
+                Err(allowance_required().into())
+            }
+            simulated => simulated.map(drop),
         }
-        simulated.map(drop).map_err(|error| revert::refusal(error, message, now))
     }
+
+    /// Whether the authorization was used or taken back, as of the latest block.
+    pub(super) async fn is_used(&self, prepared: &Prepared<'_>) -> Result<bool, ChainError> {
+        match prepared.signed {
+            Signed::Eip3009 { message, .. } => {
+                self.rpc.authorization_used(prepared.token, message.from, &message.nonce, None).await
+            }
+            Signed::Permit2 { message, .. } => {
+                self.rpc.permit2_nonce_used(message.owner, message.nonce, None).await
+            }
+        }
+    }
+
+    /// What the payer lacks to have all moved that was signed.
+    pub(super) async fn check_funds(&self, prepared: &Prepared<'_>) -> Result<Option<Short>, ChainError> {
+        let (token, payer) = (prepared.token, prepared.payer());
+        let (wanted, allowance) = match prepared.signed {
+            Signed::Eip3009 { message, .. } => (message.value, None),
+            Signed::Permit2 { message, .. } => (message.amount, Some(())),
+        };
+        let allowance = async {
+            match allowance {
+                Some(()) => self.rpc.permit2_allowance(token, payer).await.map(|allowed| allowed < wanted),
+                None => Ok(false),
+            }
+        };
+        let (balance, not_allowed) = tokio::try_join!(self.rpc.token_balance(token, payer), allowance)?;
+        Ok(if balance < wanted { Some(Short::OfFunds) } else { not_allowed.then_some(Short::OfAllowance) })
+    }
+
+    /// The call that settles, after asking whoever must be asked for the signature.
+    pub(super) async fn settlement_call(&self, prepared: &Prepared<'_>, ask: bool) -> Result<Call, Refusal> {
+        let sender = self.sender.key().address();
+        let accounts = &self.options.contract_accounts;
+        let encode = |signature: &[u8]| prepared.encode(signature);
+        let unsent = prepared.unsent(&encode);
+        accounts.settlement_call(&self.rpc, &unsent, prepared.proof, sender, ask).await
+    }
+}
+
+/// What a payer has too little of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Short {
+    OfFunds,
+    OfAllowance,
+}
+
+/// The one reason that is answered with 412: the payer has to approve Permit2 first.
+pub(super) fn allowance_required() -> RejectReason {
+    RejectReason::from_code("permit2_allowance_required")
 }

@@ -82,7 +82,7 @@ pub(crate) fn revert_text(data: &[u8]) -> Option<String> {
     Some(String::from_utf8_lossy(text).into_owned())
 }
 
-fn encode(selector: [u8; 4], words: &[Hash]) -> Vec<u8> {
+pub(super) fn encode(selector: [u8; 4], words: &[Hash]) -> Vec<u8> {
     let mut data = Vec::with_capacity(4 + 32 * words.len());
     data.extend(selector);
     words.iter().for_each(|word| data.extend(word));
@@ -90,17 +90,17 @@ fn encode(selector: [u8; 4], words: &[Hash]) -> Vec<u8> {
 }
 
 /// Length, bytes, and zeros up to a whole word.
-fn append(data: &mut Vec<u8>, bytes: &[u8]) {
+pub(super) fn append(data: &mut Vec<u8>, bytes: &[u8]) {
     data.extend(size(bytes.len()));
     data.extend(bytes);
     data.resize(data.len() + bytes.len().next_multiple_of(32) - bytes.len(), 0);
 }
 
-fn number(value: U256) -> Hash {
+pub(super) fn number(value: U256) -> Hash {
     value.to_be_bytes()
 }
 
-fn size(value: usize) -> Hash {
+pub(super) fn size(value: usize) -> Hash {
     number(U256::from(value))
 }
 

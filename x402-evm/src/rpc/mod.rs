@@ -2,6 +2,7 @@
 
 pub(crate) mod abi;
 mod heads;
+pub(crate) mod permit2;
 mod token;
 mod transport;
 
@@ -56,6 +57,13 @@ pub(crate) struct Receipt {
     status: U64,
     block_number: U64,
     pub(crate) logs: Vec<Log>,
+}
+
+/// What is needed of a transaction.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Transaction {
+    to: Option<Address>,
+    pub(crate) input: Bytes,
 }
 
 impl Rpc {
@@ -125,6 +133,12 @@ impl Rpc {
         Ok(found.is_some())
     }
 
+    pub(crate) async fn transaction(&self, transaction: B256) -> Result<Transaction, ChainError> {
+        let found: Option<Transaction> =
+            self.node.raw_request("eth_getTransactionByHash".into(), (transaction,)).await?;
+        found.ok_or(ChainError::Lost("transaction is not there yet"))
+    }
+
     pub(crate) async fn receipt(&self, transaction: B256) -> Result<Option<Receipt>, ChainError> {
         Ok(self.node.raw_request("eth_getTransactionReceipt".into(), (transaction,)).await?)
     }
@@ -175,6 +189,13 @@ impl Header {
 
     pub(crate) fn timestamp(&self) -> u64 {
         self.timestamp.to()
+    }
+}
+
+impl Transaction {
+    /// The account it calls; the zero address where it makes a contract.
+    pub(crate) fn target(&self) -> EvmAddress {
+        EvmAddress::new(self.to.unwrap_or_default().into_array())
     }
 }
 

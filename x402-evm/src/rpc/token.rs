@@ -1,7 +1,7 @@
 //! What is read from a token.
 
 use alloy_primitives::{Bytes, U256};
-use x402_core::scheme::{Eip3009, EvmAddress};
+use x402_core::scheme::EvmAddress;
 
 use super::{Call, Rpc, abi};
 use crate::{error::ChainError, typed_data::Hash};
@@ -11,10 +11,11 @@ impl Rpc {
     pub(crate) async fn authorization_used(
         &self,
         token: EvmAddress,
-        message: &Eip3009,
+        payer: EvmAddress,
+        nonce: &Hash,
         block: Option<u64>,
     ) -> Result<bool, ChainError> {
-        let data = abi::authorization_state(message.from, &message.nonce);
+        let data = abi::authorization_state(payer, nonce);
         let answer = self.view(token, data, block).await;
         let state = answer.map(|answer| abi::word_at(&answer, 0).map(U256::from_be_bytes::<32>));
         match state {
@@ -71,7 +72,12 @@ impl Rpc {
         }
     }
 
-    async fn view(&self, to: EvmAddress, data: Vec<u8>, block: Option<u64>) -> Result<Bytes, ChainError> {
+    pub(super) async fn view(
+        &self,
+        to: EvmAddress,
+        data: Vec<u8>,
+        block: Option<u64>,
+    ) -> Result<Bytes, ChainError> {
         self.call(&Call { from: EvmAddress::ZERO, to, data, gas_limit: VIEW_GAS }, block).await
     }
 }

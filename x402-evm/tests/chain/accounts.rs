@@ -63,7 +63,7 @@ fn bytes(key: &str) -> [u8; 32] {
 }
 
 /// Makes a wallet of the payer's key and gives it money.
-fn wallet(world: &World, salt: u64, deploy: bool) -> String {
+pub(crate) fn wallet(world: &World, salt: u64, deploy: bool) -> String {
     world.chain.place("X402TestWalletFactory", WALLETS).unwrap();
     let owner = format!("{:0>64}{salt:064x}", &accounts()[PAYER].address[2..]);
     let call = json!([{ "to": WALLETS, "data": format!("0x{}{owner}", selector("walletAddress(address,uint256)")) }, "latest"]);

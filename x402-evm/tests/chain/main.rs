@@ -5,10 +5,14 @@
 mod accounts;
 mod evidence;
 mod lane;
+mod permit2;
+mod permit2_evidence;
 mod preflight;
 mod proxy;
 mod quirks;
 mod settle;
+mod sponsored;
+mod upto;
 mod vectors;
 mod verify;
 mod world;

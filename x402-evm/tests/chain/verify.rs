@@ -165,6 +165,10 @@ async fn both_dialects_are_supported_on_the_nodes_chain() {
         supported.kinds.iter().map(|kind| (kind.x402_version, &*kind.scheme, &*kind.network)).collect();
     assert_eq!(
         kinds,
-        [(X402Version::V2, "exact", "eip155:84532"), (X402Version::V1, "exact", "base-sepolia")]
+        [
+            (X402Version::V2, "exact", "eip155:84532"),
+            (X402Version::V2, "upto", "eip155:84532"),
+            (X402Version::V1, "exact", "base-sepolia")
+        ]
     );
 }

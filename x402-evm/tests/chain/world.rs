@@ -16,7 +16,7 @@ use x402_core::{
         v2,
     },
 };
-use x402_evm::{AuthorizationWindow, EvmFacilitator, EvmSigner, ExactEvm, GasKey, random_nonce};
+use x402_evm::{AuthorizationWindow, EvmFacilitator, EvmSigner, ExactEvm, GasKey, UptoEvm, random_nonce};
 
 pub(crate) const PAY_TO: &str = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC";
 /// Accounts of the development chain: who pays for tokens, and who pays for gas.
@@ -34,6 +34,11 @@ impl World {
         let payer = EvmSigner::from_hex(accounts()[PAYER].key).unwrap();
         chain.mint(&payer.address().to_string(), 1_000_000_000).unwrap();
         Self { chain, payer }
+    }
+
+    /// Lets Permit2 move the payer's tokens.
+    pub(crate) fn approve(&self, amount: u128) {
+        self.chain.approve_permit2(accounts()[PAYER].address, amount).unwrap();
     }
 
     pub(crate) fn facilitator(&self) -> EvmFacilitator {
@@ -129,13 +134,19 @@ pub(crate) fn option_of(token: &str, name: &str, version: &str, amount: u64) -> 
 }
 
 pub(crate) fn payment_with(option: &PriceOption, payload: Value) -> Payment {
-    let authorization = ExactEvm::new().read(&payload, option).unwrap();
+    payment_extended(option, payload, None)
+}
+
+/// A payment whose extensions say this.
+pub(crate) fn payment_extended(option: &PriceOption, payload: Value, extensions: Option<Value>) -> Payment {
+    let scheme: &dyn Scheme = if option.is_upto() { &UptoEvm::new() } else { &ExactEvm::new() };
+    let authorization = scheme.read(&payload, option).unwrap();
     let message = v2::PaymentPayload {
         x402_version: V2,
         accepted: option.to_v2(),
         payload,
         resource: None,
-        extensions: None,
+        extensions: extensions.and_then(|extensions| extensions.as_object().cloned()),
     };
     let presented = decode_payment(&encode(&message)).unwrap();
     Payment::new(presented, option.clone(), v2::ResourceInfo::default(), authorization)

@@ -11,7 +11,7 @@ use x402_core::{
 use super::{
     DONE, Failure,
     filter::FilterArguments,
-    text::{money, plain},
+    text::{charged, plain},
     time,
     view::OrderView,
 };
@@ -76,7 +76,7 @@ fn line(order: &Order, now: UnixSeconds) -> String {
         time::text(order.created_at),
         order.status().to_string(),
         attention,
-        money(option.amount, &option.network, &option.asset),
+        charged(order),
         option.network.to_string(),
         plain(&order.payer),
         plain(&order.terms.route),

@@ -111,6 +111,9 @@ fn show(
         line("verified by", &name(&provenance.verified_by))?;
     }
     line("amount", &money(option.amount, &option.network, &option.asset))?;
+    if let Some(charge) = order.charge {
+        line("charged", &money(charge, &option.network, &option.asset))?;
+    }
     line("network", option.network.as_str())?;
     line("asset", &option.asset)?;
     line("pay to", &option.pay_to)?;

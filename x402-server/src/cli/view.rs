@@ -23,6 +23,8 @@ pub(super) struct OrderView<'a> {
     network: &'a NetworkId,
     asset: &'a str,
     amount: AtomicAmount,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    charge: Option<AtomicAmount>,
     pay_to: &'a str,
     payer: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,6 +56,7 @@ impl<'a> OrderView<'a> {
             network: &option.network,
             asset: &option.asset,
             amount: option.amount,
+            charge: order.charge,
             pay_to: &option.pay_to,
             payer: &order.payer,
             transaction: transaction(order),

@@ -7,7 +7,8 @@ use axum::http::StatusCode;
 use serde::Serialize;
 use x402_core::{
     error::{BoxError, RejectReason},
-    facilitator::{SettleError, Settlement, Unasked, VerifyError},
+    facilitator::{Payment, SettleError, Settlement, Unasked, VerifyError},
+    scheme::SignedMessage,
     wire::{PaymentRequirements, X402Version, facilitator::VerifyResponse, v2::SettlementResponse},
 };
 use x402_evm::ChainError;
@@ -34,6 +35,7 @@ pub(super) struct Fault {
 pub(super) struct Dialect {
     version: X402Version,
     network: String,
+    permit2: bool,
 }
 
 impl Dialect {
@@ -42,7 +44,13 @@ impl Dialect {
             PaymentRequirements::V1(terms) => &terms.network,
             PaymentRequirements::V2(terms) => &terms.network,
         };
-        Self { version: terms.version(), network: network.clone() }
+        Self { version: terms.version(), network: network.clone(), permit2: false }
+    }
+
+    /// The same about a payment that could be read: through Permit2 reasons have names of their own.
+    pub(super) fn about(mut self, payment: &Payment) -> Self {
+        self.permit2 = matches!(payment.authorization.message, SignedMessage::Permit2(_));
+        self
     }
 
     /// The reason codes of the reference, which has one of its own for version 1.
@@ -51,6 +59,7 @@ impl Dialect {
             (X402Version::V1, RejectReason::WrongAmount { .. }) => {
                 "invalid_exact_evm_authorization_value".to_owned()
             }
+            _ if self.permit2 => reason.permit2_code().to_owned(),
             _ => reason.code().to_owned(),
         }
     }
@@ -226,7 +235,7 @@ mod tests {
             X402Version::V1 => "base-sepolia",
             X402Version::V2 => "eip155:84532",
         };
-        Dialect { version, network: network.to_owned() }
+        Dialect { version, network: network.to_owned(), permit2: false }
     }
 
     fn body(answer: &Answer) -> (u16, Value) {

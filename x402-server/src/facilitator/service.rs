@@ -95,6 +95,7 @@ impl FacilitatorService {
             Ok(payment) => payment,
             Err(unasked) => return counted(VERIFY, NO_NETWORK, dialect.not_verified(unasked)),
         };
+        let dialect = dialect.about(&payment);
         let network = self.network(&payment);
         let label = network.id.as_str();
         if self.is_closed() {
@@ -119,6 +120,7 @@ impl FacilitatorService {
             Ok(payment) => payment,
             Err(unasked) => return counted(SETTLE, NO_NETWORK, dialect.not_settled(unasked)),
         };
+        let dialect = dialect.about(&payment);
         let label = self.network(&payment).id.clone();
         let label = label.as_str();
         let payer = payment.authorization.payer.clone();

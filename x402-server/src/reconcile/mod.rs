@@ -13,6 +13,8 @@
 //! | not paid | paid | [`Unrecorded`](Finding::Unrecorded) |
 //! | not paid | not paid | [`Agrees`](Finding::Agrees) |
 //!
+//! Where what was used was charged and that was nothing, nothing was to be paid.
+//!
 //! Nothing is ever charged: money that a reorganisation took back is for a person to look at. What is recorded is
 //! recorded as the engine's worker does it, under a lease of its own, so that both may run at once.
 
@@ -154,7 +156,14 @@ impl Reconciler {
         if !order.is_settled() && order.is_leased(self.clock.now()) {
             return Ok(Checked { order, on_chain: None, finding: Finding::Busy });
         }
-        let evidence = match self.ask(&order).await {
+        let asked = if unknown && order.amount().is_zero() {
+            // Nothing was charged: it is settled as soon as that is recorded.
+            let (network, payer) = (order.terms.option.network.clone(), order.payer.to_string());
+            Ok(Evidence::Settled(Settlement::of_nothing(network, payer)))
+        } else {
+            self.ask(&order).await
+        };
+        let evidence = match asked {
             Ok(evidence) => evidence,
             Err(why) => {
                 return Ok(Checked { order, on_chain: None, finding: Finding::Unanswered { why } });
@@ -252,6 +261,7 @@ fn compared(order: &Order, evidence: Evidence) -> (Option<Settlement>, Finding) 
             let transaction = paid.transaction.clone();
             (Some(paid), Finding::Unrecorded { transaction })
         }
+        (Some(ours), _) if ours.amount.is_zero() => (None, Finding::Agrees),
         (Some(_), _) => (None, Finding::Gone),
         (None, _) => (None, Finding::Agrees),
     }

@@ -103,6 +103,58 @@ async fn a_settlement_that_the_chain_took_back_is_reported_and_left_alone() {
 }
 
 #[tokio::test]
+async fn a_charge_of_nothing_is_settled_without_a_transfer() {
+    let world = World::new();
+    let (unknown, known) = (world.payments.request(0), world.payments.request(1));
+    let nothing = Event::Charged { amount: 0.into() };
+    for request in [&unknown, &known] {
+        let (lease, _) = world.payments.create(request).await;
+        let started = Event::SettleStarted { response: None };
+        let begun = [Event::VerifyOk, Event::HandlerStarted, nothing.clone(), started];
+        world.payments.report(&lease, begun).await;
+        if request.key == known.key {
+            let option = &request.terms.option;
+            let spent = Settlement::of_nothing(option.network.clone(), request.payer.to_string());
+            world.payments.report(&lease, [Event::SettleOk { settlement: Arc::new(spent) }]).await;
+        }
+        world.payments.report(&lease, [Event::Released]).await;
+    }
+    let mut totals = Totals::default();
+    for (request, wanted) in [(&unknown, Finding::Settled), (&known, Finding::Agrees)] {
+        let order = world.payments.find(request).await;
+        let checked = world.reconciler(Evidence::StillPossible).compare(order).await.unwrap();
+        assert_eq!(checked.finding, wanted);
+        assert!(checked.order.is_settled());
+        totals.add(&checked);
+    }
+    let total = totals.iter().next().unwrap();
+    assert_eq!((total.orders, total.store, total.chain), (2, 0.into(), 0.into()));
+}
+
+#[tokio::test]
+async fn a_part_of_a_ceiling_is_what_the_chain_must_show() {
+    let world = World::new();
+    let request = world.payments.request(0);
+    let (lease, _) = world.payments.create(&request).await;
+    let begun = [
+        Event::VerifyOk,
+        Event::HandlerStarted,
+        Event::Charged { amount: 3_000.into() },
+        Event::SettleStarted { response: None },
+        Event::SettleUnclear { transaction: None },
+        Event::Released,
+    ];
+    let order = world.payments.report(&lease, begun).await;
+    let whole = world.reconciler(Evidence::Settled(paid(&request, "0x0a"))).compare(order.clone()).await;
+    assert!(matches!(whole.unwrap().finding, Finding::Unanswered { .. }), "another transfer's evidence");
+    let mut part = paid(&request, "0x0a");
+    part.amount = 3_000.into();
+    let checked = world.reconciler(Evidence::Settled(part)).compare(order).await.unwrap();
+    assert_eq!(checked.finding, Finding::Settled);
+    assert_eq!(checked.order.settlement.unwrap().amount, 3_000.into());
+}
+
+#[tokio::test]
 async fn money_that_the_store_does_not_know_of_is_reported() {
     let world = World::new();
     let request = world.payments.request(0);

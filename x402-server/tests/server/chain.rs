@@ -53,6 +53,10 @@ impl Facilitator for Forgetful {
     fn scheme(&self) -> Option<Arc<dyn Scheme>> {
         self.chain.scheme()
     }
+
+    fn schemes(&self) -> Vec<Arc<dyn Scheme>> {
+        self.chain.schemes()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

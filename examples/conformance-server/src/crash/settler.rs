@@ -42,6 +42,10 @@ impl<F: Facilitator> Facilitator for CrashingSettler<F> {
         self.inner.scheme()
     }
 
+    fn schemes(&self) -> Vec<Arc<dyn Scheme>> {
+        self.inner.schemes()
+    }
+
     fn witness(&self) -> Option<Arc<dyn Witness>> {
         self.inner.witness()
     }

@@ -59,7 +59,9 @@ impl OrderStore for CrashingStore {
 const fn step_of(event: &Event) -> Option<Step> {
     match event {
         Event::VerifyOk => Some(Step::Verified),
-        Event::SettleStarted { .. } | Event::SettleDeferred { .. } => Some(Step::Intent),
+        Event::SettleStarted { .. } | Event::SettleDeferred { .. } | Event::Metered { .. } => {
+            Some(Step::Intent)
+        }
         Event::SettleOk { .. } => Some(Step::Answered),
         Event::ResponseReady { .. } => Some(Step::Kept),
         _ => None,

@@ -215,6 +215,11 @@ impl Facilitator for Failover {
         self.members.iter().find_map(|member| member.facilitator.scheme())
     }
 
+    /// Of one name the first counts.
+    fn schemes(&self) -> Vec<Arc<dyn Scheme>> {
+        self.members.iter().flat_map(|member| member.facilitator.schemes()).collect()
+    }
+
     fn witness(&self) -> Option<Arc<dyn Witness>> {
         self.members.iter().find_map(|member| member.facilitator.witness())
     }

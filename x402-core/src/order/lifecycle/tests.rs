@@ -7,7 +7,7 @@ const PAYMENTS: [P; 8] =
     [P::Verifying, P::Verified, P::Settling, P::Unresolved, P::Settled, P::Rejected, P::Failed, P::Expired];
 const DELIVERIES: [D; 5] = [D::Withheld, D::Executing, D::Ready, D::Delivered, D::Errored];
 
-fn events() -> [(&'static str, Event); 15] {
+fn events() -> [(&'static str, Event); 17] {
     let response = Arc::new(StoredResponse::new(200, Vec::new(), "sunny".into()));
     let network = NetworkId::new("eip155:84532").unwrap();
     let settlement = Settlement::new("0x1".into(), network, "0x2".into(), AtomicAmount::from(1_u64));
@@ -17,6 +17,7 @@ fn events() -> [(&'static str, Event); 15] {
         ("handler started", Event::HandlerStarted),
         ("handler failed", Event::HandlerFailed),
         ("given up", Event::GivenUp),
+        ("charged", Event::Charged { amount: AtomicAmount::from(1_u64) }),
         ("settle started", Event::SettleStarted { response: None }),
         ("settle started, kept", Event::SettleStarted { response: Some(Arc::clone(&response)) }),
         ("settle ok", Event::SettleOk { settlement: Arc::new(settlement) }),
@@ -25,6 +26,7 @@ fn events() -> [(&'static str, Event); 15] {
         ("response ready", Event::ResponseReady { response }),
         ("delivered", Event::Delivered),
         ("undelivered", Event::Undelivered),
+        ("broken off", Event::BrokenOff),
         ("expired", Event::Expired),
         ("released", Event::Released),
     ]
@@ -37,6 +39,8 @@ enum To {
     This(D),
     /// A run that was not kept is lost.
     Lost,
+    /// A run that was not kept is charged, and over.
+    Over,
 }
 
 /// Event, payment, deliveries it is possible from, payment after, delivery after. There are no other edges.
@@ -52,6 +56,7 @@ const EDGES: &[(&str, P, &[D], P, To)] = &[
     ("handler failed", P::Settled, &[D::Executing], P::Settled, To::This(D::Errored)),
     ("given up", P::Verifying, &DELIVERIES, P::Verifying, To::Lost),
     ("given up", P::Verified, &DELIVERIES, P::Verified, To::Lost),
+    ("charged", P::Verified, &[D::Executing], P::Verified, To::Same),
     ("settle started", P::Verified, &DELIVERIES, P::Settling, To::Same),
     ("settle started", P::Unresolved, &DELIVERIES, P::Unresolved, To::Same),
     ("settle started, kept", P::Verified, &DELIVERIES, P::Settling, To::This(D::Ready)),
@@ -64,6 +69,7 @@ const EDGES: &[(&str, P, &[D], P, To)] = &[
     ("response ready", P::Settled, &[D::Executing], P::Settled, To::This(D::Ready)),
     ("delivered", P::Settled, &[D::Executing, D::Ready, D::Delivered], P::Settled, To::This(D::Delivered)),
     ("undelivered", P::Settled, &DELIVERIES, P::Settled, To::Lost),
+    ("broken off", P::Settled, &DELIVERIES, P::Settled, To::Over),
     ("expired", P::Verifying, &DELIVERIES, P::Expired, To::Same),
     ("expired", P::Verified, &DELIVERIES, P::Expired, To::Same),
 ];
@@ -80,20 +86,21 @@ fn expected(name: &str, from: OrderState) -> Option<OrderState> {
         To::Same => from.delivery,
         To::This(delivery) => delivery,
         To::Lost if from.delivery == D::Executing => D::Errored,
-        To::Lost => from.delivery,
+        To::Over if from.delivery == D::Executing => D::Delivered,
+        To::Lost | To::Over => from.delivery,
     };
     let attempts = match name {
         "handler started" => from.attempts + 1,
         "handler failed" if from.payment == P::Settled => from.attempts - 1,
         _ => from.attempts,
     };
-    Some(OrderState { payment, delivery, attempts, deferred: false })
+    Some(OrderState { payment, delivery, attempts, ..from })
 }
 
 #[test]
 fn every_state_takes_the_events_of_the_table_and_no_others() {
     for (payment, delivery) in PAYMENTS.into_iter().flat_map(|p| DELIVERIES.map(|d| (p, d))) {
-        let from = OrderState { payment, delivery, attempts: 1, deferred: false };
+        let from = OrderState { payment, delivery, attempts: 1, ..OrderState::default() };
         for (name, event) in events() {
             let wanted = expected(name, from).ok_or(IllegalEdge { from });
             assert_eq!(from.next(&event), wanted, "{name} in {payment:?}/{delivery:?}");
@@ -103,8 +110,12 @@ fn every_state_takes_the_events_of_the_table_and_no_others() {
 
 #[test]
 fn the_last_run_that_fails_unpaid_ends_the_order() {
-    let running =
-        OrderState { payment: P::Verified, delivery: D::Executing, attempts: MAX_ATTEMPTS, deferred: false };
+    let running = OrderState {
+        payment: P::Verified,
+        delivery: D::Executing,
+        attempts: MAX_ATTEMPTS,
+        ..OrderState::default()
+    };
     for event in [Event::HandlerFailed, Event::GivenUp] {
         let after = running.next(&event).unwrap();
         assert_eq!((after.payment, after.delivery), (P::Failed, D::Errored), "{event:?}");
@@ -117,8 +128,12 @@ fn the_last_run_that_fails_unpaid_ends_the_order() {
 
 #[test]
 fn a_paid_handler_may_run_until_it_succeeds() {
-    let mut state =
-        OrderState { payment: P::Settled, delivery: D::Errored, attempts: MAX_ATTEMPTS, deferred: false };
+    let mut state = OrderState {
+        payment: P::Settled,
+        delivery: D::Errored,
+        attempts: MAX_ATTEMPTS,
+        ..OrderState::default()
+    };
     for _ in 0..300 {
         state = state.next(&Event::HandlerStarted).unwrap().next(&Event::HandlerFailed).unwrap();
     }
@@ -147,15 +162,65 @@ fn an_order_whose_holder_vanished_keeps_what_was_kept() {
         (P::Settled, D::Ready, (P::Settled, D::Ready)),
         (P::Settled, D::Delivered, (P::Settled, D::Delivered)),
     ] {
-        let after = OrderState { payment, delivery, attempts: 1, deferred: false }.abandoned();
+        let after = OrderState { payment, delivery, attempts: 1, ..OrderState::default() }.abandoned();
         assert_eq!((after.payment, after.delivery), left, "{payment:?}/{delivery:?}");
+    }
+}
+
+fn metered() -> OrderState {
+    let running =
+        OrderState { payment: P::Verified, delivery: D::Executing, attempts: 1, ..OrderState::default() };
+    running.next(&metering()).unwrap()
+}
+
+fn metering() -> Event {
+    let resource = crate::wire::v2::ResourceInfo::default();
+    Event::Metered { payment: Arc::new(KeptPayment::new("{}".into(), resource)) }
+}
+
+const CHARGED: Event = Event::Charged { amount: AtomicAmount::ZERO };
+
+#[test]
+fn a_metered_response_is_settled_only_when_its_charge_is_final_and_is_never_owed() {
+    let open = metered();
+    assert_eq!(
+        (open.payment, open.delivery, open.deferred, open.metered),
+        (P::Settling, D::Executing, true, true)
+    );
+    for (name, event) in events() {
+        let possible = matches!(
+            event,
+            Event::Charged { .. }
+                | Event::Delivered
+                | Event::Undelivered
+                | Event::BrokenOff
+                | Event::Released
+        );
+        assert_eq!(open.next(&event).is_ok(), possible, "{name}");
+    }
+    assert!(open.next(&metering()).is_err());
+    for ends in [vec![], vec![Event::Delivered], vec![Event::BrokenOff], vec![Event::Undelivered]] {
+        let over = ends.iter().fold(open, |state, event| state.next(event).unwrap());
+        let charged = over.next(&CHARGED).unwrap();
+        assert_eq!((charged.delivery, charged.metered), (D::Delivered, false), "{ends:?}");
+        assert!(charged.next(&CHARGED).is_err(), "a charge is recorded once");
+        let left = charged.abandoned();
+        assert_eq!((left.payment, left.delivery), (P::Unresolved, D::Delivered));
+        assert!(left.next(&CHARGED).is_err());
+    }
+    let left = open.abandoned();
+    assert_eq!((left.payment, left.delivery, left.metered), (P::Unresolved, D::Delivered, false));
+    assert!(left.next(&CHARGED).is_err(), "whoever comes later changes no charge");
+    for payment in PAYMENTS.into_iter().filter(|payment| *payment != P::Verified) {
+        let state = OrderState { payment, delivery: D::Executing, ..OrderState::default() };
+        assert!(state.next(&metering()).is_err() && state.next(&CHARGED).is_err(), "{payment:?}");
     }
 }
 
 proptest! {
     /// Whatever is reported, in whatever order, and however often the holder vanishes.
     #[test]
-    fn no_sequence_of_events_moves_money_twice(steps in prop::collection::vec(0..16_usize, 0..64)) {
+    fn no_sequence_of_events_moves_money_twice(steps in prop::collection::vec(0..18_usize, 0..64)) {
         let events = events();
         let (mut state, mut first_settlements, mut unpaid_runs) = (OrderState::default(), 0, 0);
         for step in steps {

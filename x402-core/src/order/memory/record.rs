@@ -9,6 +9,7 @@ use crate::{
         DeliveryState, Lease, Order, OrderId, OrderState, OwnerToken, PaymentId, PaymentState,
         RequestFingerprint, Terms, due::Standing,
     },
+    price::AtomicAmount,
     scheme::{EvmAddress, PaymentKey},
     time::UnixSeconds,
 };
@@ -43,6 +44,7 @@ struct Rare {
     payment_id: Option<PaymentId>,
     /// Where it is not packed.
     payer: Option<Arc<str>>,
+    charge: Option<AtomicAmount>,
     settlement: Option<Arc<Settlement>>,
     transaction: Option<Arc<str>>,
     reason: Option<Arc<str>>,
@@ -87,6 +89,7 @@ impl Record {
         let rare = Rare {
             payment_id: order.payment_id,
             payer: written_out.then_some(order.payer),
+            charge: order.charge,
             settlement: order.settlement,
             transaction: order.transaction,
             reason: order.reason,
@@ -101,6 +104,7 @@ impl Record {
         OrderState { payment: self.payment, delivery: self.delivery, attempts: self.attempts, .. } =
             order.state;
         self.flags.set(Flags::DEFERRED, order.state.deferred);
+        self.flags.set(Flags::METERED, order.state.metered);
         self.flags.set(Flags::DEAD, order.dead);
         self.flags.set(Flags::RESPONSE_KEPT, order.response_kept);
         self.flags.set(Flags::NOTICED, order.noticed);
@@ -112,6 +116,7 @@ impl Record {
         let payer = rare.payer.clone().unwrap_or_else(|| self.packed_payer());
         Order {
             payment_id: rare.payment_id.clone(),
+            charge: rare.charge,
             settlement: rare.settlement.clone(),
             transaction: rare.transaction.clone(),
             reason: rare.reason.clone(),
@@ -119,8 +124,8 @@ impl Record {
         }
     }
 
-    /// The order with this payer, and without its identifier, settlement, transaction and reason: enough to tell whether it
-    /// is looked for, and made without an allocation.
+    /// The order with this payer, and without its identifier, charge, settlement, transaction and reason: enough to tell whether
+    /// it is looked for, and made without an allocation.
     pub(super) fn sketch(&self, payer: Arc<str>) -> Order {
         Order {
             id: self.id,
@@ -134,6 +139,7 @@ impl Record {
             terms: Arc::clone(&self.terms),
             payer,
             state: self.state(),
+            charge: None,
             settlement: None,
             transaction: None,
             reason: None,
@@ -211,7 +217,8 @@ impl Record {
 
     const fn state(&self) -> OrderState {
         let (payment, delivery, attempts) = (self.payment, self.delivery, self.attempts);
-        OrderState { payment, delivery, attempts, deferred: self.is_deferred() }
+        let metered = self.flags.has(Flags::METERED);
+        OrderState { payment, delivery, attempts, deferred: self.is_deferred(), metered }
     }
 
     fn packed_payer(&self) -> Arc<str> {
@@ -227,6 +234,7 @@ impl Rare {
             Self {
                 payment_id: None,
                 payer: None,
+                charge: None,
                 settlement: None,
                 transaction: None,
                 reason: None,
@@ -272,6 +280,7 @@ impl Flags {
     const WRITTEN_OUT: u8 = 16;
     /// Its payer is written with a checksum.
     const CHECKSUM: u8 = 32;
+    const METERED: u8 = 64;
 
     const fn has(self, flag: u8) -> bool {
         self.0 & flag != 0

@@ -19,6 +19,7 @@
 //! end forgets by a clock of its own need not forget earlier; no property asks that something be gone. What must still be
 //! there later is there.
 
+mod charges;
 mod claims;
 mod deferred;
 mod due;
@@ -32,6 +33,11 @@ mod permanent;
 mod records;
 
 pub use self::{
+    charges::{
+        a_charge_is_recorded_before_it_is_settled_and_stays,
+        a_metered_response_is_charged_once_and_never_owed,
+        a_metered_response_that_was_lost_is_charged_what_was_recorded,
+    },
     claims::{
         a_held_order_is_taken_over_only_when_its_lease_lapsed, a_rejected_claim_is_free_for_any_request,
         a_released_order_is_taken_over_at_once, another_request_never_takes_the_order,
@@ -91,6 +97,7 @@ macro_rules! store_contract {
             use super::*;
 
             $crate::store_contract! { @tests $store =>
+                a_charge_is_recorded_before_it_is_settled_and_stays
                 a_claim_made_again_is_listed_once
                 a_deferred_order_is_held_until_both_halves_are_done
                 a_deferred_response_is_kept
@@ -100,6 +107,8 @@ macro_rules! store_contract {
                 a_history_tells_every_change_in_order_or_nothing
                 a_kept_response_is_returned_and_survives_a_second_settlement
                 a_lapsed_holder_reports_but_begins_nothing_until_it_renews
+                a_metered_response_is_charged_once_and_never_owed
+                a_metered_response_that_was_lost_is_charged_what_was_recorded
                 a_page_has_what_its_filter_admits
                 a_payment_is_kept_while_its_settlement_is_owed
                 a_rejected_claim_is_free_for_any_request

@@ -186,12 +186,18 @@ impl Payments {
     /// The event of a settlement that succeeded.
     #[must_use]
     pub fn settled(&self, request: &OpenRequest) -> Event {
+        self.settled_with(request, request.terms.option.amount)
+    }
+
+    /// The event of a settlement that moved this much.
+    #[must_use]
+    pub fn settled_with(&self, request: &OpenRequest, amount: AtomicAmount) -> Event {
         let option = &request.terms.option;
         let settlement = Settlement::new(
             format!("0x{}", request.key),
             option.network.clone(),
             request.payer.to_string(),
-            option.amount,
+            amount,
         );
         Event::SettleOk { settlement: Arc::new(settlement) }
     }
@@ -199,16 +205,23 @@ impl Payments {
     /// The event that puts a settlement off, with a kept response or without.
     #[must_use]
     pub fn deferred(&self, request: &OpenRequest, response: Option<StoredResponse>) -> Event {
+        Event::SettleDeferred { response: response.map(Arc::new), payment: self.kept(request) }
+    }
+
+    /// The event that lets a response out whose charge is stated while it is on its way.
+    #[must_use]
+    pub fn metered(&self, request: &OpenRequest) -> Event {
+        Event::Metered { payment: self.kept(request) }
+    }
+
+    fn kept(&self, request: &OpenRequest) -> Arc<KeptPayment> {
         let json = format!(r#"{{"x402Version":2,"payload":{{"signature":"{}"}}}}"#, request.key).into();
         let resource = ResourceInfo {
             url: "https://api.example.com/weather/oslo".into(),
             description: Some("the weather".into()),
             ..ResourceInfo::default()
         };
-        Event::SettleDeferred {
-            response: response.map(Arc::new),
-            payment: Arc::new(KeptPayment::new(json, resource)),
-        }
+        Arc::new(KeptPayment::new(json, resource))
     }
 
     /// The order as the store has it.

@@ -55,7 +55,7 @@ async fn low_gas_is_told_and_without_gas_the_network_is_not_served() {
 
     fill(&world.chain, COIN);
     until(|| gauge.gas() == Gas::Enough).await;
-    assert_eq!(get(&router, "/supported").await.body["kinds"].as_array().unwrap().len(), 2);
+    assert_eq!(get(&router, "/supported").await.body["kinds"].as_array().unwrap().len(), 3);
     assert_eq!(post(&router, "/settle", &request).await.body["success"], true);
     assert_eq!(world.transfers(), 1);
 }

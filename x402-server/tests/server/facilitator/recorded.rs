@@ -11,9 +11,6 @@ use x402_evm::ContractAccounts;
 
 use super::world::{GAS, World, facilitator, get, post, service};
 
-/// Whether Permit2 and `upto` are served yet.
-const PERMIT2: bool = false;
-
 /// Where we answer otherwise on purpose: the case, our reason (empty: it is good), and why.
 const OURS: [(&str, &str, &str); 10] = [
     (
@@ -90,9 +87,6 @@ async fn replay(name: &str, wanted: usize) {
     let mut compared = 0;
     for case in file(name)["cases"].as_array().unwrap() {
         let (about, request, theirs) = (case["name"].as_str().unwrap(), &case["request"], &case["response"]);
-        if request["paymentPayload"]["payload"].get("authorization").is_none() && !PERMIT2 {
-            continue;
-        }
         chain.arrange(about).unwrap();
         if ["same-authorization-again-verify", "token-silent-on-used-nonce-verify"].contains(&about) {
             let settled = post(&official(&chain, 6), "/settle", request).await;
@@ -135,7 +129,7 @@ async fn version_1_verdicts_and_reasons_are_those_of_the_official_facilitator() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn version_2_verdicts_and_reasons_are_those_of_the_official_facilitator() {
-    replay("facilitator-v2", if PERMIT2 { 59 } else { 46 }).await;
+    replay("facilitator-v2", 59).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,11 +156,7 @@ async fn odd_headers_that_pay_are_valid_in_both_dialects() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_supported_is_told_as_by_the_official_facilitator() {
     let world = World::start();
-    let mut theirs = file("facilitator-supported")["cases"][0]["response"].clone();
-    if !PERMIT2 {
-        theirs["kinds"].as_array_mut().unwrap().retain(|kind| kind["scheme"] != "upto");
-        theirs["extensions"] = json!([]);
-    }
+    let theirs = file("facilitator-supported")["cases"][0]["response"].clone();
     let ours = get(&world.service(), "/supported").await;
     assert_eq!((ours.status, ours.body), (200, theirs));
 }

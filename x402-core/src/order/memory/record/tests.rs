@@ -30,11 +30,12 @@ fn an_order_is_what_it_was_before_it_was_packed() {
         delivery: DeliveryState::Ready,
         attempts: 255,
         deferred: true,
+        metered: true,
     };
     assert_same(&Order { state, ..order.clone() });
-    for bit in 0..4 {
+    for bit in 0..5 {
         let is = |other| bit == other;
-        let state = OrderState { deferred: is(0), ..order.state };
+        let state = OrderState { deferred: is(0), metered: is(4), ..order.state };
         let flagged = Order { dead: is(1), response_kept: is(2), noticed: is(3), state, ..order.clone() };
         assert_same(&flagged);
     }
@@ -67,6 +68,7 @@ fn what_few_orders_have_is_packed_too() {
         Order { payer: order.payer.to_lowercase().into(), ..order.clone() },
         Order { payment_id: named.clone(), ..order.clone() },
         Order { settlement: Some(settlement), payment_id: named, payer: solana(), ..order.clone() },
+        Order { charge: Some(crate::price::AtomicAmount::default()), ..order.clone() },
         Order { transaction: Some("0xabc".into()), reason: Some("late".into()), ..order.clone() },
     ] {
         assert_same(&order);

@@ -1,11 +1,13 @@
 //! Signing payments, for clients and tests.
 
+mod permit2;
+
 use std::fmt;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 use x402_core::{
-    price::{NetworkId, PriceOption},
+    price::{NetworkId, PriceOption, TransferMethod},
     scheme::{Eip3009, EvmAddress},
     time::UnixSeconds,
     wire::{V1, V2, header, v1, v2},
@@ -19,7 +21,7 @@ use crate::{
     typed_data::{signing_digest, transfer_hash},
 };
 
-/// Signs EIP-3009 authorizations with a payer's key. Deterministic: the same message has the same signature.
+/// Signs authorizations of EIP-3009 and of Permit2 with a payer's key. Deterministic: the same message has the same signature.
 ///
 /// ```
 /// use x402_evm::EvmSigner;
@@ -54,9 +56,10 @@ impl EvmSigner {
         self.0.address()
     }
 
-    /// Signs the transfer that `option` asks for and returns the scheme's payload.
+    /// Signs what `option` asks for, as it asks for it, and returns the scheme's payload.
     ///
-    /// `nonce` must be random ([`random_nonce`]) and used once.
+    /// `nonce` must be random ([`random_nonce`]) and used once. Through Permit2 the payer must have approved it before, or
+    /// [sign that](Self::approve_permit2), too.
     ///
     /// # Errors
     /// [`Unsignable`]: the option is not one this signer can pay.
@@ -66,9 +69,19 @@ impl EvmSigner {
         window: AuthorizationWindow,
         nonce: [u8; 32],
     ) -> Result<Value, Unsignable> {
-        if *option.scheme != *"exact" {
-            return Err(Unsignable("scheme is not exact"));
+        match (&*option.scheme, option.transfer_method()) {
+            ("exact", TransferMethod::Eip3009) => self.authorize_eip3009(option, window, nonce),
+            ("exact" | "upto", TransferMethod::Permit2) => self.authorize_permit2(option, window, nonce),
+            _ => Err(Unsignable("scheme is neither exact nor upto, or its transfer method is not known")),
         }
+    }
+
+    fn authorize_eip3009(
+        &self,
+        option: &PriceOption,
+        window: AuthorizationWindow,
+        nonce: [u8; 32],
+    ) -> Result<Value, Unsignable> {
         let domain =
             Domain::of(option).map_err(|_| Unsignable("network, asset or signing domain is not EVM"))?;
         let message = Eip3009 {

@@ -1,6 +1,8 @@
-//! Every EIP-3009 message that the official SDKs made: hashed, proven and signed again.
+//! Every message that the official SDKs made: hashed, proven and signed again. Here EIP-3009, in a module Permit2.
 
 #![cfg(feature = "signer")]
+
+mod permit2;
 
 use serde_json::Value;
 use x402_core::{
