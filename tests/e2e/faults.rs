@@ -6,6 +6,8 @@ mod table;
 
 use std::thread;
 
+use x402_tests::Fault;
+
 use self::{
     stage::{Stage, Witness},
     table::{FAULTS, Timing, wanted},
@@ -43,16 +45,18 @@ fn table_of(timing: Timing) -> Vec<(String, Option<String>)> {
         for sale in sales {
             let wanted = wanted(sale.fault, timing, witness).expect("others were left out");
             let seen = stage.settle_up(&server, &sale, wanted);
-            let (kind, endpoint) =
-                (sale.fault.map_or("none", |fault| fault.kind), sale.fault.map(|fault| fault.endpoint));
-            let endpoint = endpoint.filter(|endpoint| *endpoint == "verify").map_or("", |_| " (verify)");
-            let late = sale.fault.map(|fault| fault.late).filter(|late| !late.is_zero());
-            let late = late.map_or(String::new(), |late| format!(" {late:?}"));
-            let money = if sale.fault.is_none_or(|fault| fault.moved) { "moved" } else { "not" };
-            let line = format!("| {kind}{endpoint}{late} | {money} | {timing} | {witness} | {seen} |");
+            let line = format!("| {} | {timing} | {witness} | {seen} |", named(sale.fault));
             let problem = (seen != wanted).then(|| format!("{line}\n  wanted | {wanted} |"));
             rows.push((line, problem));
         }
     }
     rows
+}
+
+/// A fault, and whether the money moves.
+fn named(fault: Option<Fault>) -> String {
+    let Some(Fault { endpoint, kind, moved, late }) = fault else { return "none | moved".into() };
+    let verify = if endpoint == "verify" { "verify: " } else { "" };
+    let late = if late.is_zero() { String::new() } else { format!(" {late:?}") };
+    format!("{verify}{kind}{late} | {}", if moved { "moved" } else { "not" })
 }
