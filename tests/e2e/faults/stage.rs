@@ -140,8 +140,8 @@ impl Stage {
     pub(super) fn settle_up(&self, server: &Watching, sale: &Sale, wanted: Outcome) -> Outcome {
         let until = Instant::now() + PATIENT_FOR;
         let mut seen = self.present_again(server, sale);
-        // A status that asks to come back is final when nothing else is wanted.
-        while seen != wanted && Instant::now() < until {
+        // What was told first stays wrong.
+        while seen != wanted && seen.told == wanted.told && Instant::now() < until {
             thread::sleep(Duration::from_millis(500));
             seen = self.present_again(server, sale);
         }
