@@ -71,7 +71,7 @@ impl Checks {
         let attempt = match self.engine.triage(&Head::paid(payment)) {
             Triage::Check(attempt) => attempt,
             Triage::Reply(reply) => return reply,
-            Triage::Free => panic!("the path is priced"),
+            Triage::Free | Triage::Demand(_) => panic!("the path is priced, before its handler"),
         };
         match ready(self.engine.admit(attempt)) {
             Admission::Reply(reply) => reply,

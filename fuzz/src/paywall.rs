@@ -45,7 +45,7 @@ impl Paywall {
     /// When something is free, or delivered without its price having moved.
     pub fn request(&self, head: &Head<'_>) {
         let attempt = match self.engine.triage(head) {
-            Triage::Free => panic!("a priced path is free"),
+            Triage::Free | Triage::Demand(_) => panic!("a priced path is free"),
             Triage::Reply(reply) => return refused(&reply),
             Triage::Check(attempt) => attempt,
         };

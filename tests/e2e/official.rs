@@ -49,7 +49,7 @@ fn a_settlement_whose_answer_is_lost_is_delivered_to_the_same_payment() {
         let mut line = None;
         let Remote { shop, facilitator } = Remote::open(framework, |chain, environment| {
             let line = line.insert(Line::to(chain.url()));
-            environment.set("WITNESS_RPC_URL", line.url()).set("SETTLE", timing).set("RESOLVE_WITHIN", "1")
+            environment.set("WITNESS_URL", line.url()).set("SETTLE", timing).set("RESOLVE_WITHIN", "1")
         });
         let line = line.unwrap();
         let payment = shop.payment_for("/exact");

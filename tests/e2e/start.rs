@@ -41,7 +41,7 @@ fn every_mistake_in_the_environment_is_named() {
         ("FACILITATOR_URL", Shop::environment().set("FACILITATOR_URL", "http://facilitator.example")),
         ("SETTLE_WITHIN", remote().set("SETTLE_WITHIN", "soon")),
         ("SIGNATURES", remote().set("SIGNATURES", "nobody")),
-        ("WITNESS_RPC_URL", remote().set("WITNESS_RPC_URL", "http://node.example")),
+        ("WITNESS_URL", remote().set("WITNESS_URL", "http://node.example")),
         ("RESOLVE_WITHIN", good().set("RESOLVE_WITHIN", "-1")),
         ("SETTLE", good().set("SETTLE", "never")),
         ("SETTLE", good().set("SETTLE", "deferred")),

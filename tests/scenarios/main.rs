@@ -38,3 +38,4 @@ mod settlements;
 mod streaming;
 mod unpaid;
 mod upgrades;
+mod vetoes;

@@ -13,6 +13,7 @@ through_every_adapter!(
     unknown_for_ever_is_never_a_challenge,
     a_receipt_for_somebody_else_delivers_nothing,
     nothing_sent_is_settled_on_the_next_try,
+    what_the_chain_does_not_show_is_not_delivered,
 );
 
 fn assert_withheld(response: &Response) {
@@ -142,6 +143,24 @@ fn nothing_sent_is_settled_on_the_next_try(framework: Framework) {
     let response = server.send(&request);
     assert_eq!(response.status, 200, "{}", response.text());
     assert_eq!((facilitator.moves(), paid_runs(&server).values().sum::<u64>()), (1, 1));
+}
+
+/// The facilitator says that it settled, and the chain knows of nothing.
+fn what_the_chain_does_not_show_is_not_delivered(framework: Framework) {
+    let facilitator = ScriptedFacilitator::start();
+    let shop = Shop::witnessed(&facilitator, framework);
+    let payment = shop.payment_for("/exact");
+    let request = Request::get("/exact").paying(&payment);
+    for _ in 0..2 {
+        let response = shop.send(&request);
+        assert_eq!((response.status, response.code().as_str()), (503, "settlement_unresolved"));
+        assert_withheld(&response);
+        assert!(response.header("retry-after").is_some());
+        assert_eq!(response.header("payment-required"), None, "they would pay twice");
+        assert_eq!(response.header("payment-response"), None);
+    }
+    assert!(facilitator.settle_calls() >= 1);
+    assert_eq!(shop.books(), Books::of(&[("GET /exact", 1)], 0, 0));
 }
 
 const REVERTS_ON_CHAIN_ONLY: u64 = 64;

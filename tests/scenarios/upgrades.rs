@@ -11,7 +11,7 @@ through_every_adapter!(
 );
 
 fn an_upgrade_opens_nothing(framework: Framework) {
-    let shop = Shop::open(framework);
+    let (shop, settling_before) = (Shop::open(framework), Shop::open_settling_before(framework));
     let websocket = Request::get("/exact")
         .header("Connection", "Upgrade")
         .header("Upgrade", "websocket")
@@ -21,11 +21,20 @@ fn an_upgrade_opens_nothing(framework: Framework) {
         .header("Connection", "Upgrade, HTTP2-Settings")
         .header("Upgrade", "h2c")
         .header("HTTP2-Settings", "AAMAAABkAARAAAAAAAIAAAAA");
-    for request in [websocket, h2c] {
+    // A WebSocket is for sale only where the money moves first.
+    for (shop, request, status) in [
+        (&shop, &websocket, 400),
+        (&shop, &h2c, 402),
+        (&settling_before, &websocket, 402),
+        (&settling_before, &h2c, 402),
+    ] {
         let mut connection = Connection::open(shop.server.address()).unwrap();
         connection.write(&request.bytes()).unwrap();
         let response = connection.response(false).unwrap();
-        assert_eq!(response.status, 402, "{request:?}");
+        assert_eq!(response.status, status, "{request:?}");
+        if status == 400 {
+            assert_eq!(response.code(), "upgrade_not_offered");
+        }
     }
     for raw in [
         "CONNECT shop.test:443 HTTP/1.1\r\nHost: shop.test\r\n\r\n",

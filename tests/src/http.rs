@@ -307,6 +307,18 @@ impl Connection {
         self.rest()
     }
 
+    /// Whether nothing comes within a while.
+    #[must_use]
+    pub fn is_silent(&self, limit: Duration) -> bool {
+        let stream = self.reader.get_ref();
+        let _ = stream.set_read_timeout(Some(limit)); // else the usual limit holds
+        let read = stream.peek(&mut [0]);
+        let _ = stream.set_read_timeout(Some(READ_LIMIT)); // else a test gives up sooner
+        let waited =
+            |error: &io::Error| matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut);
+        self.reader.buffer().is_empty() && read.as_ref().is_err_and(waited)
+    }
+
     fn line(&mut self) -> io::Result<String> {
         let mut line = Vec::new();
         self.reader.read_until(b'\n', &mut line)?;

@@ -83,6 +83,22 @@ impl Shop {
         Self { server: Server::start(framework, environment), chain, payer }
     }
 
+    /// A server that leaves everything to a facilitator, and looks at a chain of its own for what that one says it settled.
+    ///
+    /// # Panics
+    /// When chain or server do not start.
+    #[must_use]
+    pub fn witnessed(facilitator: &ScriptedFacilitator, framework: Framework) -> Self {
+        let chain = DevChain::start().expect("the chain starts");
+        let payer = Payer::of(PAYER);
+        chain.mint(payer.address(), FUNDS).expect("the payer gets money");
+        let environment = Self::environment()
+            .set("FACILITATOR_URL", facilitator.url())
+            .set("WITNESS_URL", chain.url())
+            .set("RESOLVE_WITHIN", "1");
+        Self { server: Server::start(framework, environment), chain, payer }
+    }
+
     /// A server without a chain, that leaves everything to a facilitator.
     #[must_use]
     pub fn through(facilitator: &ScriptedFacilitator, framework: Framework) -> (Server, Payer) {

@@ -91,7 +91,7 @@ fn the_official_clients_pay_us_through_our_facilitator() {
     for (sold, framework) in [Framework::Axum, Framework::Actix].into_iter().enumerate() {
         let server = Server::start(
             framework,
-            Shop::environment().set("FACILITATOR_URL", ours.url()).set("WITNESS_RPC_URL", ours.chain.url()),
+            Shop::environment().set("FACILITATOR_URL", ours.url()).set("WITNESS_URL", ours.chain.url()),
         );
         for (_, client, network) in OFFICIAL {
             let paid = run_with(client, &server.url("/exact"), PAYER.key);

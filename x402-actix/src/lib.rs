@@ -43,7 +43,8 @@
 //! - A route needs one price. Of two paywalls around it the outer one charges; one inside that asks for more answers 500,
 //!   as a handler that fails.
 //! - One payment buys one response. Where that is an upgrade (101), it buys the connection for as long as the handler
-//!   keeps it.
+//!   keeps it. So WebSockets, and whatever else asks for a connection (`Upgrade`, `CONNECT`), are for routes that are
+//!   settled [before the handler](SettleTiming::BeforeHandler); any other refuses them with 400, before money is asked for.
 //! - actix-web finds out that a client has left when it writes to it: a handler that is running then ends, and is paid for.
 //!   Its response is kept, or owed: the payer gets it by presenting the same payment again.
 //! - actix-web answers `Expect: 100-continue` before any middleware runs.
@@ -147,6 +148,35 @@
 //! # }
 //! ```
 //!
+//! # Input first, then money
+//!
+//! A handler that takes [`Paid<E>`](Paid) has `E` extracted before anybody is asked for money: a request with bad input gets
+//! its 400, with or without a payment, and costs nothing. The price is marked [`after_input`](PriceRule::after_input), and
+//! settled before the handler unless it says otherwise:
+//!
+//! ```
+//! use actix_web::{App, post, web};
+//! use x402_actix::{Paid, PriceRule, Prices};
+//!
+//! #[post("/render/{size}")]
+//! async fn render(size: web::Path<u32>, paid: Paid<web::Json<Vec<String>>>) -> String {
+//!     format!("{} pages of size {size}, paid by {}", paid.input.len(), paid.payment.payer)
+//! }
+//!
+//! # fn main() -> Result<(), x402_actix::ConfigError> {
+//! let prices = Prices::new("https://api.example.com")
+//!     .pay_to("eip155:84532", "0x209693Bc6afc0C5328bA36FaF03C514EF312287C")
+//!     .charge("POST /render/{size}", PriceRule::new("$0.01").after_input())
+//!     .build()?;
+//! let app = App::new().service(render);                         // and `.wrap(paywall)`
+//! # let _ = (app, prices);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A handler of such a route that answers with a success without having been paid has its response withheld: 500, and the
+//! log names the route. What can only be told by hand, takes the request's [`Demand`] by hand.
+//!
 //! # Retries
 //!
 //! The same payment again is the same sale: it joins the request in flight, gets the stored response, or has what was
@@ -181,6 +211,7 @@ mod body;
 mod extract;
 mod future;
 mod head;
+mod input;
 mod middleware;
 mod paid;
 mod reply;
@@ -190,7 +221,7 @@ pub use x402_core as core;
 #[cfg(feature = "http-facilitator")]
 pub use x402_core::facilitator::HttpFacilitator;
 pub use x402_core::{
-    Engine, EngineBuilder, SettleTiming,
+    Demand, Engine, EngineBuilder, SettleTiming,
     error::ConfigError,
     price::{PaymentIdentifier, Price, PriceRule, Prices},
     quote::QuoteKey,
@@ -199,6 +230,7 @@ pub use x402_core::{
 pub use self::{
     extract::{Charge, NotBehindPaywall, PaidContext},
     future::ResponseFuture,
+    input::{NothingToPay, Paid},
     middleware::Paywall,
     service::PaywallService,
 };

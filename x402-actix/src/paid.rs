@@ -6,13 +6,14 @@ use actix_web::{
     Error, FromRequest, HttpMessage, HttpRequest, HttpResponse,
     body::{BodySize, BoxBody, EitherBody, MessageBody, to_bytes_limited},
     dev::{Payload, Service, ServiceRequest, ServiceResponse},
+    http::Method,
     web,
 };
 use bytes::Bytes;
 use tracing::Instrument;
 use x402_core::{
-    Admission, Attempt, DeliveryGuard, Engine, Outcome,
-    adapter::{bind_body, catch_panic, handler_failed, is_bodiless},
+    Admission, Attempt, Closed, DeliveryGuard, Engine, Outcome, Reply, Ticket,
+    adapter::{Panicked, bind_body, catch_panic, handler_failed, is_bodiless},
     error::BodyError,
 };
 
@@ -32,11 +33,8 @@ where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
     B: MessageBody + 'static,
 {
-    if let Some(limit) = attempt.body_limit() {
-        match bind_body(&mut attempt, read(&mut request, limit)).await {
-            Ok(data) => request.set_payload(Payload::from(data)),
-            Err(reply) => return Ok(request.into_response(into_response(reply)).map_into_right_body()),
-        }
+    if let Err(reply) = bind(&mut attempt, &mut request).await {
+        return Ok(request.into_response(into_response(reply)).map_into_right_body());
     }
     let ticket = match engine.admit(attempt).await {
         Admission::Enter(ticket) => ticket,
@@ -49,7 +47,76 @@ where
     request.extensions_mut().insert(ticket.charge().clone());
     let limit = ticket.body_limit();
     let handler = async move { Ok(Handled::of(inner.call(request).await?, limit).await) };
-    let handled = match catch_panic(handler.instrument(ticket.span().clone())).await {
+    let handled = catch_panic(handler.instrument(ticket.span().clone())).await;
+    conclude(ticket, handled, &method).await
+}
+
+/// Runs the handler, which looks at its input before it has the payment looked at.
+pub(crate) async fn serve_demanding<S, B>(
+    engine: Engine,
+    mut attempt: Attempt,
+    inner: Rc<S>,
+    mut request: ServiceRequest,
+) -> Result<ServiceResponse<EitherBody<B>>, Error>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody + 'static,
+{
+    if let Err(reply) = bind(&mut attempt, &mut request).await {
+        return Ok(request.into_response(into_response(reply)).map_into_right_body());
+    }
+    let method = request.method().clone();
+    let (demand, till) = engine.demand(attempt);
+    request.extensions_mut().insert(demand);
+    let response = catch_panic(async move { inner.call(request).await }).await;
+    let status = match &response {
+        Ok(Ok(response)) => response.status().as_u16(),
+        Ok(Err(error)) => error.as_response_error().status_code().as_u16().max(400),
+        Err(_) => 500,
+    };
+    match till.close(status) {
+        Closed::Enter(ticket) => {
+            let handled = match response {
+                Ok(Ok(response)) => {
+                    let handled = Handled::of(response, ticket.body_limit());
+                    catch_panic(handled.instrument(ticket.span().clone())).await.map(Ok)
+                }
+                Ok(Err(error)) => Ok(Err(error)),
+                Err(panicked) => Err(panicked),
+            };
+            conclude(ticket, handled, &method).await
+        }
+        Closed::Reply(reply) => match response {
+            Ok(Ok(response)) => Ok(response.into_response(into_response(reply).map_into_right_body())),
+            _ => Err(Answered::new(into_response(reply)).into()),
+        },
+        Closed::Pass(mut release) => match response {
+            Ok(Ok(mut response)) => {
+                strip_reserved(response.headers_mut());
+                apply(&mut release, response.headers_mut());
+                Ok(response.map_into_left_body())
+            }
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(Answered::new(into_response(handler_failed())).into()),
+        },
+    }
+}
+
+/// Reads the request's body, where that is bound to the payment.
+async fn bind(attempt: &mut Attempt, request: &mut ServiceRequest) -> Result<(), Reply> {
+    let Some(limit) = attempt.body_limit() else { return Ok(()) };
+    let data = bind_body(attempt, read(request, limit)).await?;
+    request.set_payload(Payload::from(data));
+    Ok(())
+}
+
+/// Ends the payment with what the handler did, and says what is sent.
+async fn conclude<B: MessageBody + 'static>(
+    ticket: Ticket,
+    handled: Result<Result<Handled<B>, Error>, Panicked>,
+    method: &Method,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    let handled = match handled {
         Ok(Ok(handled)) => handled,
         Ok(Err(error)) => {
             // The error is the handler's to tell; the payment is given back, whatever comes of that.
@@ -64,7 +131,10 @@ where
             return Err(Answered::new(response).into());
         }
     };
-    let Handled { request, mut head, body, outcome } = handled;
+    let Handled { request, mut head, body, mut outcome } = handled;
+    if outcome.body.is_none() && ticket.reads_headers() {
+        outcome.headers = owned(head.headers());
+    }
     let response = match ticket.finish(outcome).await {
         Ok(mut release) => {
             apply(&mut release, head.headers_mut());

@@ -12,7 +12,7 @@ use actix_web::{
     body::{EitherBody, MessageBody},
     dev::{Service, ServiceRequest, ServiceResponse},
 };
-use x402_core::{PaidContext, Reply, Triage};
+use x402_core::{Demand, PaidContext, Reply, Triage, adapter::priced_twice};
 
 use crate::{ResponseFuture, head::Head, middleware::Shared, paid, reply::into_response};
 
@@ -56,12 +56,20 @@ where
                 None => ResponseFuture::free(self.inner.call(request)),
             };
         }
+        if request.extensions().contains::<Demand>() {
+            let reply = priced_twice(request.path());
+            return refused(request, reply);
+        }
         match triage {
             Triage::Free => unreachable!("free requests are gone"),
             Triage::Reply(reply) => refused(request, reply),
             Triage::Check(attempt) => {
                 let engine = self.shared.engine.clone();
                 ResponseFuture::paid(paid::serve(engine, attempt, Rc::clone(&self.inner), request))
+            }
+            Triage::Demand(attempt) => {
+                let engine = self.shared.engine.clone();
+                ResponseFuture::paid(paid::serve_demanding(engine, attempt, Rc::clone(&self.inner), request))
             }
         }
     }

@@ -46,7 +46,8 @@
 //! - A route needs one price. Of two paywalls around it the outer one charges; one inside that asks for more answers 500,
 //!   as a handler that fails.
 //! - One payment buys one response. Where that is an upgrade (101), it buys the connection for as long as the handler
-//!   keeps it.
+//!   keeps it. So WebSockets, and whatever else asks for a connection (`Upgrade`, `CONNECT`), are for routes that are
+//!   settled [before the handler](SettleTiming::BeforeHandler); any other refuses them with 400, before money is asked for.
 //! - `Paywall::new` keeps orders in the memory of this process. Instances that share traffic share a store.
 //!
 //! # A node of your own
@@ -127,6 +128,35 @@
 //!
 //! [`Paywall::charge`] makes a layer for a single route, with everything else shared.
 //!
+//! # Input first, then money
+//!
+//! A handler that takes [`Paid<E>`](Paid) has `E` extracted before anybody is asked for money: a request with bad input gets
+//! 400 or 422, with or without a payment, and costs nothing. The price is marked
+//! [`after_input`](PriceRule::after_input), and settled before the handler unless it says otherwise:
+//!
+//! ```
+//! use axum::{Json, Router, extract::Path, routing::post};
+//! use x402_axum::{Engine, Paid, Paywall, PriceRule, Prices};
+//! # use x402_axum::core::{error::ConfigError, testing::FakeFacilitator};
+//!
+//! async fn render(Path(size): Path<u32>, paid: Paid<Json<Vec<String>>>) -> String {
+//!     format!("{} pages of size {size}, paid by {}", paid.input.len(), paid.payment.payer)
+//! }
+//!
+//! # fn app(facilitator: FakeFacilitator) -> Result<Router, ConfigError> {
+//! let prices = Prices::new("https://api.example.com")
+//!     .pay_to("eip155:84532", "0x209693Bc6afc0C5328bA36FaF03C514EF312287C")
+//!     .charge("POST /render/{size}", PriceRule::new("$0.01").after_input())
+//!     .build()?;
+//! let engine = Engine::builder(prices).facilitator(facilitator).build()?;
+//! let app = Router::new().route("/render/{size}", post(render)).layer(Paywall::from(engine));
+//! # Ok(app)
+//! # }
+//! ```
+//!
+//! A handler of such a route that answers with a success without having been paid has its response withheld: 500, and the
+//! log names the route. What can only be told by hand, takes the request's [`Demand`] by hand.
+//!
 //! # Retries
 //!
 //! The same payment again is the same sale: it joins the request in flight, gets the stored response, or has what was
@@ -174,6 +204,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod extract;
+mod paid;
 mod route;
 mod service;
 
@@ -181,7 +212,7 @@ pub use x402_core as core;
 #[cfg(feature = "http-facilitator")]
 pub use x402_core::facilitator::HttpFacilitator;
 pub use x402_core::{
-    Engine, EngineBuilder, SettleTiming,
+    Demand, Engine, EngineBuilder, SettleTiming,
     error::ConfigError,
     price::{PaymentIdentifier, Price, PriceRule, Prices},
     quote::QuoteKey,
@@ -190,6 +221,7 @@ pub use x402_tower::PeerAddr;
 
 pub use self::{
     extract::{Charge, NotBehindPaywall, PaidContext},
+    paid::{NothingToPay, Paid, PaidRejection},
     route::Paywall,
     service::{PaywallService, ResponseFuture},
 };

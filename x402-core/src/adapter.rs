@@ -83,6 +83,17 @@ pub fn handler_failed() -> Reply {
         .header("cache-control", Bytes::from_static(b"no-store"))
 }
 
+/// 500, for a request that meets a second price while the handler of the first has yet to look at its input. Nobody is
+/// asked for money.
+#[must_use]
+pub fn priced_twice(path: &str) -> Reply {
+    tracing::error!(
+        path,
+        "a route is priced twice, and the outer price is due after its input; keep one price"
+    );
+    handler_failed()
+}
+
 /// Whether a response with this status, to a request with this method, is sent without its body.
 #[must_use]
 pub fn is_bodiless(method: &str, status: u16) -> bool {

@@ -13,9 +13,14 @@
 //! ```text
 //! triage ─ Free ───────────────────────────────> handler
 //!        ├ Reply (402, 400, 405, 204) ─────────> client
-//!        └ Check ─ admit ─ Reply ──────────────> client
-//!                        └ Enter(ticket) ──────> handler ─ ticket.finish ─> client
+//!        ├ Check ─ admit ─ Reply ──────────────> client
+//!        │               └ Enter(ticket) ──────> handler ─ ticket.finish ─> client
+//!        └ Demand ─────────────────────────────> handler ─ till.close
+//!                                                  └ bill.pay: admit, in between
 //! ```
+//!
+//! On a route that is paid [after its input](price::PriceRule::after_input) the handler itself has its request paid for, by
+//! the [`Demand`] that it finds there; [`Engine::demand`] splits an [`Attempt`] into that and the adapter's [`Till`].
 //!
 //! From the claim on, the engine's own work runs in tasks that the connection does not own: a client that leaves can stop
 //! its handler, and nothing else. A ticket that is dropped charges nobody; a settlement once begun is finished, and the
@@ -98,9 +103,10 @@ pub mod wire;
 pub use self::{
     charge::Charge,
     engine::{
-        Admission, Attempt, DeliveryGuard, Engine, EngineBuilder, NotReady, Outcome, PaidContext, Release,
-        Ticket, Triage,
+        Admission, Attempt, Bill, ChallengeFacts, Closed, DeliveryGuard, Demand, Engine, EngineBuilder,
+        HookResult, Hooks, NotPaid, NotReady, Outcome, PaidContext, PaymentFacts, Release, ResponseHeader,
+        Ticket, Till, Triage, Veto,
     },
     reply::Reply,
-    timing::{DeferredLimits, SettleTiming},
+    timing::{DeferredLimits, ExposureLimits, SettleTiming},
 };

@@ -36,6 +36,12 @@ pub const UNDEFERRED: &str = "x402_undeferred_total";
 pub const ATTENTION: &str = "x402_orders_attention_total";
 /// Counter `{outcome}`: orders that the worker looked after, by what came of it.
 pub const RECOVERED: &str = "x402_orders_recovered_total";
+/// Counter `{bound}`: payments put off because their payer had too many under way, or more than its balance covers.
+pub const OVER_EXPOSED: &str = "x402_over_exposed_total";
+/// Counter `{hook, code}`: payments and challenges that a hook refused.
+pub const VETOES: &str = "x402_vetoes_total";
+/// Counter: hooks that failed, panicked or took too long.
+pub const HOOK_FAILURES: &str = "x402_hook_failures_total";
 /// Gauge: for how many seconds the worker has had more to take up than it could.
 pub const WORKER_LAG: &str = "x402_worker_lag_seconds";
 /// Gauge: when the worker last looked for orders, in seconds since 1970.

@@ -8,9 +8,9 @@ pub enum SettleTiming {
     /// a settlement that fails withholds the response. The default.
     #[default]
     AfterHandler,
-    /// Verify, settle, then run the handler. For streams and for handlers whose effects must not happen
-    /// unpaid. A handler that fails leaves its payer an entitlement: the same payment runs it again. Not for prices up to
-    /// a ceiling: what was used is not known yet.
+    /// Verify, settle, then run the handler. For streams, for handlers whose effects must not happen unpaid, and the only one
+    /// that sells connections (WebSockets). A handler that fails leaves its payer an entitlement: the same payment runs it
+    /// again. Not for prices up to a ceiling: what was used is not known yet.
     BeforeHandler,
     /// Verify, run the handler, release the response, then settle. The client does not wait for the chain, and **a
     /// settlement may fail after its response is out**: the payer spent the money meanwhile, say. Then the seller has
@@ -75,6 +75,42 @@ impl DeferredLimits {
     pub const fn in_total(mut self, responses: u64) -> Self {
         self.in_total = responses;
         self
+    }
+}
+
+/// How many payments of one payer may be verified and not settled at once, in one token: their handlers may run, and only some
+/// of them may turn out to be covered.
+///
+/// Every instance counts for itself. One payment over the bound is answered with 503 and `Retry-After`. A payer whose
+/// settlement failed is down to one for ten minutes.
+///
+/// Besides, where the facilitator reads balances (one with a node of its own does), payments that together exceed their
+/// payer's balance are not all served: those beyond it get the same answer.
+///
+/// ```
+/// use x402_core::ExposureLimits;
+///
+/// assert_eq!(ExposureLimits::default().per_payer, 64);
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[must_use]
+#[non_exhaustive]
+pub struct ExposureLimits {
+    /// Of one payer in one token. Default 64.
+    pub per_payer: usize,
+}
+
+impl ExposureLimits {
+    /// With another limit for each payer.
+    pub const fn per_payer(mut self, payments: usize) -> Self {
+        self.per_payer = payments;
+        self
+    }
+}
+
+impl Default for ExposureLimits {
+    fn default() -> Self {
+        Self { per_payer: 64 }
     }
 }
 

@@ -24,7 +24,8 @@
 //! - A route needs one price. Of two paywalls around it the outer one charges; one inside that asks for more answers 500,
 //!   as a handler that fails.
 //! - One payment buys one response. Where that is an upgrade (101), it buys the connection for as long as the handler
-//!   keeps it.
+//!   keeps it. So WebSockets, and whatever else asks for a connection (`Upgrade`, `CONNECT`), are for routes that are
+//!   settled [before the handler](SettleTiming::BeforeHandler); any other refuses them with 400, before money is asked for.
 //! - A response counts as delivered when its body was handed to the transport in full: up to its `Content-Length`, if it
 //!   has one. One that was lost before is owed: its payer gets it by presenting the same payment again.
 //!
@@ -127,6 +128,47 @@
 //! # }
 //! ```
 //!
+//! # Input first, then money
+//!
+//! On a route that is paid [after its input](PriceRule::after_input) the service is called at once, and finds a [`Demand`] in
+//! the request's extensions. It looks at what it was sent, refuses it for nothing, or has it [paid](Bill::pay):
+//!
+//! ```
+//! # use bytes::Bytes;
+//! # use http::{Request, Response};
+//! # use http_body_util::{BodyExt, Full};
+//! # use tower::{Layer, ServiceExt, service_fn};
+//! # use x402_tower::{Demand, Engine, Paywall, PriceRule, Prices};
+//! # use x402_tower::core::{error::BoxError, testing::FakeFacilitator};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! # let facilitator = FakeFacilitator::new();
+//! let prices = Prices::new("https://api.example.com")
+//!     .pay_to("eip155:84532", "0x209693Bc6afc0C5328bA36FaF03C514EF312287C")
+//!     .charge("POST /orders", PriceRule::new("$0.01").after_input())
+//!     .build()?;
+//! let engine = Engine::builder(prices).facilitator(facilitator).build()?;
+//! let sell = service_fn(async |mut request: Request<Full<Bytes>>| {
+//!     let demand: Option<Demand> = request.extensions_mut().remove();
+//!     let order = request.into_body().collect().await?.to_bytes();
+//!     if order.is_empty() {
+//!         return Ok(Response::builder().status(400).body(Full::from("order something"))?);
+//!     }
+//!     let bill = demand.and_then(|demand| demand.take()).ok_or("not behind a paywall")?;
+//!     Ok::<_, BoxError>(match bill.pay().await {
+//!         Ok(paid) => Response::new(Full::from(format!("sold to {}", paid.payer))),
+//!         Err(_) => Response::new(Full::default()),               // the paywall sends its own answer
+//!     })
+//! });
+//! let service = Paywall::from(engine).layer(sell);
+//!
+//! let order = |text: &'static str| Request::post("/orders").body(Full::from(text));
+//! assert_eq!(service.clone().oneshot(order("")?).await?.status(), 400);
+//! assert_eq!(service.clone().oneshot(order("two eggs")?).await?.status(), 402);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Charging what was used
 //!
 //! Where the price is a ceiling ([`Price::up_to`]), the service finds a [`Charge`] in the request's extensions, and says how
@@ -177,7 +219,7 @@ pub use x402_core as core;
 #[cfg(feature = "http-facilitator")]
 pub use x402_core::facilitator::HttpFacilitator;
 pub use x402_core::{
-    Charge, Engine, EngineBuilder, PaidContext, SettleTiming,
+    Bill, Charge, Demand, Engine, EngineBuilder, NotPaid, PaidContext, SettleTiming,
     error::ConfigError,
     price::{PaymentIdentifier, Price, PriceRule, Prices},
     quote::QuoteKey,

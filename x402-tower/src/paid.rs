@@ -8,8 +8,8 @@ use http_body::Body;
 use tower_service::Service;
 use tracing::Instrument;
 use x402_core::{
-    Admission, Attempt, Engine, Outcome,
-    adapter::{bind_body, catch_panic, handler_failed, is_bodiless},
+    Admission, Attempt, Closed, Engine, Outcome, Reply, Ticket,
+    adapter::{Panicked, bind_body, catch_panic, handler_failed, is_bodiless},
 };
 
 use crate::{
@@ -33,13 +33,10 @@ where
     ResBody: Body<Data = Bytes>,
 {
     let dialect = Dialect::of(request.headers());
-    if let Some(limit) = attempt.body_limit() {
-        let (parts, body) = request.into_parts();
-        request = match bind_body(&mut attempt, read(body, limit)).await {
-            Ok(data) => Request::from_parts(parts, rebuild(data).expect("the layer can bind bodies")),
-            Err(reply) => return Ok(into_response(reply, dialect)),
-        };
-    }
+    request = match bound(&mut attempt, request, rebuild).await {
+        Ok(request) => request,
+        Err(reply) => return Ok(into_response(reply, dialect)),
+    };
     let ticket = match engine.admit(attempt).await {
         Admission::Enter(ticket) => ticket,
         Admission::Reply(reply) => return Ok(into_response(reply, dialect)),
@@ -53,7 +50,87 @@ where
         drop(ready);
         Ok(Handled::of(response?, &method, dialect, limit).await)
     };
-    let handled = match catch_panic(handler.instrument(ticket.span().clone())).await {
+    let handled = catch_panic(handler.instrument(ticket.span().clone())).await;
+    conclude(ticket, handled, &method, dialect).await
+}
+
+/// Runs the handler in `ready`, which looks at its input before it has the payment looked at.
+pub(crate) async fn serve_demanding<S, ReqBody, ResBody>(
+    engine: Engine,
+    mut attempt: Attempt,
+    mut ready: S,
+    mut request: Request<ReqBody>,
+    rebuild: fn(Bytes) -> Option<ReqBody>,
+) -> Result<Response<ResponseBody<ResBody>>, S::Error>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    ReqBody: Body,
+    ResBody: Body<Data = Bytes>,
+{
+    let dialect = Dialect::of(request.headers());
+    request = match bound(&mut attempt, request, rebuild).await {
+        Ok(request) => request,
+        Err(reply) => return Ok(into_response(reply, dialect)),
+    };
+    let method = request.method().clone();
+    let (demand, till) = engine.demand(attempt);
+    request.extensions_mut().insert(demand);
+    let handler = async {
+        let response = ready.call(request).await;
+        drop(ready);
+        response
+    };
+    let response = catch_panic(handler).await;
+    let status = match &response {
+        Ok(Ok(response)) if !dialect.is_failure(response.headers()) => response.status().as_u16(),
+        _ => 500,
+    };
+    match till.close(status) {
+        Closed::Enter(ticket) => {
+            let limit = ticket.body_limit();
+            let handled = match response {
+                Ok(Ok(response)) => {
+                    let handled = Handled::of(response, &method, dialect, limit);
+                    catch_panic(handled.instrument(ticket.span().clone())).await.map(Ok)
+                }
+                Ok(Err(error)) => Ok(Err(error)),
+                Err(panicked) => Err(panicked),
+            };
+            conclude(ticket, handled, &method, dialect).await
+        }
+        Closed::Reply(reply) => Ok(into_response(reply, dialect)),
+        Closed::Pass(mut release) => {
+            let mut response = match response {
+                Ok(response) => response?.map(ResponseBody::inner),
+                Err(_) => into_response(handler_failed(), dialect),
+            };
+            strip_reserved(response.headers_mut());
+            apply(&mut release, response.headers_mut());
+            Ok(response)
+        }
+    }
+}
+
+/// The request with its body read, where that is bound to the payment.
+async fn bound<B: Body>(
+    attempt: &mut Attempt,
+    request: Request<B>,
+    rebuild: fn(Bytes) -> Option<B>,
+) -> Result<Request<B>, Reply> {
+    let Some(limit) = attempt.body_limit() else { return Ok(request) };
+    let (parts, body) = request.into_parts();
+    let data = bind_body(attempt, read(body, limit)).await?;
+    Ok(Request::from_parts(parts, rebuild(data).expect("the layer can bind bodies")))
+}
+
+/// Ends the payment with what the handler did, and says what is sent.
+async fn conclude<B: Body<Data = Bytes>, E>(
+    ticket: Ticket,
+    handled: Result<Result<Handled<B>, E>, Panicked>,
+    method: &Method,
+    dialect: Dialect,
+) -> Result<Response<ResponseBody<B>>, E> {
+    let handled = match handled {
         Ok(Ok(handled)) => handled,
         Ok(Err(error)) => {
             // The error is the inner service's to tell; the payment is given back, whatever comes of that.
@@ -62,7 +139,10 @@ where
         }
         Err(_) => Handled::broken(),
     };
-    let Handled { mut parts, body, outcome } = handled;
+    let Handled { mut parts, body, mut outcome } = handled;
+    if outcome.body.is_none() && ticket.reads_headers() {
+        outcome.headers = owned(&parts.headers);
+    }
     match ticket.finish(outcome).await {
         Ok(mut release) => {
             apply(&mut release, &mut parts.headers);

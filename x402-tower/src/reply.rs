@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_TYPE, VARY},
+    header::{CACHE_CONTROL, CONTENT_TYPE, UPGRADE, VARY},
 };
 use x402_core::{Release, Reply, adapter, wire::header as wire};
 
@@ -99,6 +99,7 @@ pub(crate) fn header_name(name: &'static str) -> HeaderName {
     match name {
         "cache-control" => CACHE_CONTROL,
         "content-type" => CONTENT_TYPE,
+        "upgrade" => UPGRADE,
         "vary" => VARY,
         wire::PAYMENT_REQUIRED => const { HeaderName::from_static(wire::PAYMENT_REQUIRED) },
         wire::PAYMENT_SIGNATURE => const { HeaderName::from_static(wire::PAYMENT_SIGNATURE) },

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
-use x402_core::{PaidContext, Triage};
+use x402_core::{Demand, PaidContext, Triage, adapter::priced_twice};
 
 use crate::{
     RequestBodies, ResponseBody, ResponseFuture, Untouched, head::Head, layer::Shared, paid, reply::Dialect,
@@ -79,6 +79,9 @@ where
                 None => return ResponseFuture::free(self.inner.call(request)),
             };
         }
+        if request.extensions().get::<Demand>().is_some() {
+            triage = Triage::Reply(priced_twice(request.uri().path()));
+        }
         match triage {
             Triage::Free => unreachable!("free requests are gone"),
             Triage::Reply(reply) => {
@@ -89,6 +92,11 @@ where
                 let ready = self.take_ready();
                 let engine = self.shared.engine.clone();
                 ResponseFuture::paid(paid::serve(engine, attempt, ready, request, M::rebuilt))
+            }
+            Triage::Demand(attempt) => {
+                let ready = self.take_ready();
+                let engine = self.shared.engine.clone();
+                ResponseFuture::paid(paid::serve_demanding(engine, attempt, ready, request, M::rebuilt))
             }
         }
     }

@@ -11,6 +11,7 @@ use x402_store::StoreUrl;
 use crate::{
     crash::{Crash, CrashingJournal, CrashingSettler, CrashingStore},
     routes,
+    veto::VetoAt,
 };
 
 /// What the environment says.
@@ -24,11 +25,12 @@ pub(crate) struct Config {
     upto_settler: Option<String>,
     settler: Settler,
     settle: SettleTiming,
-    resolve_within: Option<Duration>,
     defer_over_forgetful_store: bool,
     quote_key: Option<QuoteKey>,
     store: StoreUrl,
     journal: Option<PathBuf>,
+    resolve_within: Option<Duration>,
+    veto: Option<VetoAt>,
     /// Where in a payment this process dies.
     pub(crate) crash: Crash,
 }
@@ -103,6 +105,11 @@ impl Config {
                 .map_or_else(|| "memory:".parse(), |url| url.parse())
                 .map_err(|error| Mistake::new("STORE_URL", error))?,
             journal: read("JOURNAL")?.map(PathBuf::from),
+            veto: read("VETO_AT")?
+                .map(|step| {
+                    VetoAt::named(&step).ok_or_else(|| Mistake::new("VETO_AT", "is no step of a payment"))
+                })
+                .transpose()?,
             crash: read("CRASH_AT")?
                 .map(|step| Crash::named(&step))
                 .transpose()
@@ -135,6 +142,9 @@ impl Config {
         }
         if self.defer_over_forgetful_store {
             builder = builder.dangerous_defer_over_forgetful_store();
+        }
+        if let Some(veto) = self.veto {
+            builder = builder.hooks(veto);
         }
         if let Some(key) = self.quote_key {
             builder = builder.quote_key(key);
@@ -187,7 +197,7 @@ impl Remote {
         Ok(Self {
             url,
             settle_within: seconds("SETTLE_WITHIN")?,
-            witness_url: read("WITNESS_RPC_URL")?,
+            witness_url: read("WITNESS_URL")?,
             checks_signatures: match read("SIGNATURES")?.as_deref() {
                 None | Some("here") => true,
                 Some("facilitator") => false,
@@ -213,7 +223,7 @@ impl Remote {
             builder = builder.scheme(ExactEvm::new());
         }
         if let Some(url) = self.witness_url {
-            let witness = EvmWitness::new(&url).map_err(|error| Mistake::new("WITNESS_RPC_URL", error))?;
+            let witness = EvmWitness::new(&url).map_err(|error| Mistake::new("WITNESS_URL", error))?;
             builder = builder.witness(witness);
         }
         Ok(builder)

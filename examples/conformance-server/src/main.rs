@@ -8,10 +8,11 @@
 //! | `PAY_TO` | who is paid on `eip155:84532` |
 //! | `RPC_URL`, `SIGNER_KEY` | settle on this node, with gas from this key |
 //! | `FACILITATOR_URL` | or settle through this facilitator |
-//! | `SETTLE_WITHIN` | with it: how many seconds it may take; default: 30 |
-//! | `SIGNATURES` | with it: checked `here` (default) or by the `facilitator` |
-//! | `WITNESS_RPC_URL` | with it: a node to look for settlements, before they are believed and after their answer was lost |
-//! | `RESOLVE_WITHIN` | how many seconds a request waits for a lost answer; default: 30 |
+//! | `SETTLE_WITHIN` | how many seconds that facilitator may take; default: 30 |
+//! | `SIGNATURES` | with that facilitator: checked `here` (default) or by the `facilitator` |
+//! | `WITNESS_URL` | look for what that facilitator settles at this node |
+//! | `RESOLVE_WITHIN` | how many seconds a request waits for an outcome; default: 30 |
+//! | `VETO_AT` | a hook says no there: `challenge`, `before_verify`, `after_verify` or `before_settle` |
 //! | `SETTLE` | `after` (default) or `before` the handler, or `deferred`: after the response |
 //! | `UPTO_SETTLER` | who alone may settle what was used on `/used`, `/used/stream` and `/used/echo`; they are not there without it |
 //! | `DEFER_OVER_FORGETFUL_STORE` | `yes`: defer even over a store that may forget (memory, Redis), which is otherwise a mistake |
@@ -67,6 +68,7 @@ mod handlers;
 mod routes;
 mod shutdown;
 mod tower;
+mod veto;
 
 use std::{
     error::Error,

@@ -92,7 +92,7 @@ impl Stage {
             .set("STORE_URL", &*store);
         let environment = match witness {
             Witness::None => environment,
-            _ => environment.set("WITNESS_RPC_URL", line.url()),
+            _ => environment.set("WITNESS_URL", line.url()),
         };
         let server = Server::start(Framework::Axum, environment);
         if witness == Witness::Blind {

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod delivery;
+mod input;
 mod paid;
 mod refused;
 mod scopes;

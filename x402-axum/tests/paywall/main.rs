@@ -2,5 +2,6 @@
 
 mod delivery;
 mod extractor;
+mod input;
 mod routers;
 mod support;

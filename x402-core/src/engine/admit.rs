@@ -2,13 +2,20 @@
 
 use std::sync::{Arc, Weak};
 
-use super::{Attempt, Engine, Ticket, claim::Claim, origin::Origin, replies};
+use super::{
+    Attempt, Engine, PaymentFacts, Ticket,
+    asking::{Question, Stopped},
+    claim::Claim,
+    exposure::{Exposed, Exposure},
+    origin::Origin,
+    replies,
+};
 use crate::{
     Reply,
     error::{Conflict, Malformed, RejectReason, Unavailable},
     facilitator::{Payment, VerifyError},
-    order::{Order, PaymentState, Verifier},
-    price::{PriceOption, RulePrice},
+    order::{Order, OrderId, PaymentState, Verifier},
+    price::{AtomicAmount, PriceOption, RulePrice},
     quote::QuoteCheck,
     scheme::{Authorization, Proof},
     telemetry,
@@ -32,9 +39,15 @@ pub(super) enum Standing {
     /// It may open a new order; the stateful checks are still to be made.
     Good,
     /// The same, and the facilitator has found it good already.
-    Verified,
+    Verified(Arc<Exposed>),
     /// It may only go on with an order that exists and must be finished; a new one is refused for this reason.
     OnlyToFinish(RejectReason),
+}
+
+/// Why a payment does not go on from its verification.
+pub(super) enum Unverified {
+    Refused(VerifyError),
+    Stopped(Stopped),
 }
 
 impl Engine {
@@ -84,7 +97,7 @@ impl Engine {
         let payment = Self::payment(&attempt, *presented, option, authorization);
         let (mut settle_first, mut verifier) = (false, Verifier::Facilitator);
         if let Standing::Good = standing {
-            match self.prove(&payment).await? {
+            match self.prove(&attempt, &payment).await? {
                 Ok((proven, proof)) => {
                     (standing, settle_first) = (proven, proof == Proof::Contract);
                     if proof == Proof::Signed {
@@ -97,7 +110,7 @@ impl Engine {
                 Err(VerifyError::Rejected(reason)) => {
                     return Err(self.refuse(&attempt, &reason, Some(&payer)).await);
                 }
-                Err(VerifyError::Unavailable(error)) => {
+                Err(error @ (VerifyError::Overcommitted | VerifyError::Unavailable(_))) => {
                     tracing::error!(%error, "payment not verified");
                     return Err(Box::new(replies::unavailable(Unavailable::Facilitator)));
                 }
@@ -159,8 +172,12 @@ impl Engine {
     }
 
     /// Proves the signature: locally, by bytes that were proved before, or by asking the facilitator before anything is
-    /// stored. The outer error is the store's.
-    async fn prove(&self, payment: &Payment) -> Result<Result<(Standing, Proof), VerifyError>, Box<Reply>> {
+    /// stored. The outer error is the store's, or a hook's.
+    async fn prove(
+        &self,
+        attempt: &Attempt,
+        payment: &Payment,
+    ) -> Result<Result<(Standing, Proof), VerifyError>, Box<Reply>> {
         let Some(scheme) = self.scheme(&payment.option.scheme) else {
             return Ok(Err(VerifyError::Rejected(RejectReason::UnsupportedScheme)));
         };
@@ -176,21 +193,61 @@ impl Engine {
         if let Err(reason) = self.shared.settings.window.check(&payment.authorization, now) {
             return Ok(Err(VerifyError::Rejected(reason)));
         }
-        match self.verify(payment).await {
+        let verified = match self.verify(attempt, payment, None).await {
+            Err(Unverified::Stopped(stopped)) => return Err(Box::new(stopped.reply)),
+            Err(Unverified::Refused(error)) => Err(error),
+            Ok(exposed) => Ok(Arc::new(exposed)),
+        };
+        match verified {
             // It may be refused because another presentation of it was charged meanwhile.
             Err(VerifyError::Rejected(_)) if self.known(&payment.authorization).await?.is_some() => {
                 Ok(Ok((Standing::Good, proof)))
             }
-            verified => Ok(verified.map(|()| (Standing::Verified, proof))),
+            verified => Ok(verified.map(|exposed| (Standing::Verified(exposed), proof))),
         }
     }
 
-    /// Asks the facilitator, and measures it.
-    pub(super) async fn verify(&self, payment: &Payment) -> Result<(), VerifyError> {
+    /// Asks the facilitator, and measures it; hooks have a say before and after.
+    pub(super) async fn verify(
+        &self,
+        attempt: &Attempt,
+        payment: &Payment,
+        order: Option<OrderId>,
+    ) -> Result<Exposed, Unverified> {
+        let facts = || PaymentFacts::presented(attempt, payment, order);
+        self.ask(Question::BeforeVerify, facts).await.map_err(Unverified::Stopped)?;
+        // Counted before the balance is read, so that of two at once one sees the other; not before its signature is
+        // proved, or strangers could use up a payer's places.
+        let counted = order.map(|_| self.expose(payment)).transpose()?;
+        self.ask_facilitator(payment, counted.as_ref().map_or(AtomicAmount::ZERO, Exposed::committed))
+            .await?;
+        self.ask(Question::AfterVerify, facts).await.map_err(Unverified::Stopped)?;
+        counted.map_or_else(|| self.expose(payment), Ok)
+    }
+
+    async fn ask_facilitator(&self, payment: &Payment, committed: AtomicAmount) -> Result<(), Unverified> {
+        let beside_others;
+        let payment = if committed.is_zero() {
+            payment
+        } else {
+            beside_others = Payment { committed, ..payment.clone() };
+            &beside_others
+        };
         let begun = std::time::Instant::now();
         let verified = self.shared.facilitator.verify(payment).await;
         metrics::histogram!(telemetry::VERIFY_SECONDS).record(begun.elapsed());
-        verified
+        verified.map_err(|error| match error {
+            VerifyError::Overcommitted => Unverified::Stopped(at_capacity(payment, "balance")),
+            error => Unverified::Refused(error),
+        })
+    }
+
+    fn expose(&self, payment: &Payment) -> Result<Exposed, Unverified> {
+        let shared = &self.shared;
+        let payer = &payment.authorization.payer;
+        let failed_lately = shared.deferrals.failed_lately(payer, shared.clock.now());
+        Exposure::take(&shared.exposure, payment, failed_lately)
+            .ok_or_else(|| Unverified::Stopped(at_capacity(payment, "count")))
     }
 
     /// The order of an authorization, if these very bytes were verified before.
@@ -206,6 +263,14 @@ impl Engine {
             Box::new(replies::unavailable(Unavailable::Store))
         })
     }
+}
+
+/// 503: its payer has enough under way.
+fn at_capacity(payment: &Payment, bound: &'static str) -> Stopped {
+    metrics::counter!(telemetry::OVER_EXPOSED, "bound" => bound).increment(1);
+    tracing::debug!(bound, payer = %payment.authorization.payer, "payer has too much under way");
+    let why = Unavailable::AtCapacity;
+    Stopped { code: why.code(), reply: replies::unavailable(why) }
 }
 
 /// An order that somebody is working on, or that money was or may have been moved for.

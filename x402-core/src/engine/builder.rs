@@ -2,9 +2,12 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{Engine, Shared, deferral::Deferrals, line::Lines, pulse::Pulse, work::Work};
+use super::{
+    Engine, Hooks, ResponseHeader, Shared, asking::HookList, deferral::Deferrals, exposure::Exposure,
+    line::Lines, pulse::Pulse, success::Success, work::Work,
+};
 use crate::{
-    DeferredLimits, SettleTiming,
+    DeferredLimits, ExposureLimits, SettleTiming,
     error::ConfigError,
     facilitator::{Facilitator, RESOLVE_WITHIN, Witness, cannot_be_asked},
     order::{OrderStore, OrderTokens},
@@ -26,6 +29,8 @@ pub struct EngineBuilder {
     quote_key: Option<QuoteKey>,
     previous_keys: Vec<QuoteKey>,
     clock: Arc<dyn Clock>,
+    hooks: HookList,
+    success: Success,
     settings: Settings,
 }
 
@@ -34,6 +39,7 @@ pub struct EngineBuilder {
 pub(super) struct Settings {
     pub(super) settle: SettleTiming,
     pub(super) deferred: DeferredLimits,
+    pub(super) exposure: ExposureLimits,
     pub(super) defer_over_forgetful_store: bool,
     pub(super) quote_lifetime: QuoteLifetime,
     pub(super) clock_skew: Duration,
@@ -43,6 +49,7 @@ pub(super) struct Settings {
     pub(super) resolve_within: Duration,
     pub(super) settlement_window: Duration,
     pub(super) response_limit: usize,
+    pub(super) hook_deadline: Duration,
 }
 
 impl EngineBuilder {
@@ -56,6 +63,8 @@ impl EngineBuilder {
             quote_key: None,
             previous_keys: Vec::new(),
             clock: Arc::new(SystemClock),
+            hooks: HookList::default(),
+            success: Success::default(),
             settings: Settings::default(),
         }
     }
@@ -72,7 +81,8 @@ impl EngineBuilder {
         self
     }
 
-    /// Who tells what became of a settlement whose answer was lost, in place of what the facilitator brings.
+    /// Who tells what became of a settlement whose answer was lost, in place of what the facilitator brings. A settlement that
+    /// the facilitator reports, and does not [prove](Facilitator::proves_settlement), is believed once the witness has seen it.
     pub fn witness(mut self, witness: impl Witness + 'static) -> Self {
         self.witness = Some(Arc::new(witness));
         self
@@ -107,6 +117,12 @@ impl EngineBuilder {
     /// [deferred](SettleTiming::Deferred), and streams that are [charged](crate::charge) for what was used of them. Default: 8 of one payer, 1 000 in total.
     pub fn deferred(mut self, limits: DeferredLimits) -> Self {
         self.settings.deferred = limits;
+        self
+    }
+
+    /// How many payments of one payer may be verified and not settled at once. Default: 64 in each token.
+    pub fn exposure(mut self, limits: ExposureLimits) -> Self {
+        self.settings.exposure = limits;
         self
     }
 
@@ -149,6 +165,42 @@ impl EngineBuilder {
     /// How long a request waits for evidence of a settlement whose answer was lost. Default 30 s.
     pub fn resolve_within(mut self, length: Duration) -> Self {
         self.settings.resolve_within = length;
+        self
+    }
+
+    /// What the application has to say about payments. Called several times, all are asked, in this order.
+    pub fn hooks(mut self, hooks: impl Hooks + 'static) -> Self {
+        self.hooks.push(hooks);
+        self
+    }
+
+    /// How long one [hook](Self::hooks) may take. One that takes longer lets nothing pass. Default 5 s.
+    pub fn hook_deadline(mut self, length: Duration) -> Self {
+        self.settings.hook_deadline = length;
+        self
+    }
+
+    /// Which responses count as a success, by status and headers (names in lower case): these are paid for, all others
+    /// leave for nothing. Default: status below 400.
+    ///
+    /// ```
+    /// # use x402_core::EngineBuilder;
+    /// # fn configure(builder: EngineBuilder) -> EngineBuilder {
+    /// // "Not found" is an answer, and costs as much; what says that it is a sample is free.
+    /// builder.success(|status, headers| {
+    ///     (status < 400 || status == 404) && !headers.iter().any(|(name, _)| name == "x-sample")
+    /// })
+    /// # }
+    /// ```
+    ///
+    /// What is no response never counts: a handler that panicked, a body that broke while it was collected. A response with a
+    /// status of 400 or above that counts is not kept for a retry. A predicate that panics lets no response leave: 503, and
+    /// nobody is charged for that run.
+    pub fn success(
+        mut self,
+        predicate: impl Fn(u16, &[ResponseHeader]) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.success = Success::new(predicate);
         self
     }
 
@@ -241,6 +293,9 @@ impl EngineBuilder {
             work: Work::new(),
             pulse: Pulse::default(),
             deferrals: Deferrals::new(self.settings.deferred),
+            exposure: Exposure::new(self.settings.exposure),
+            hooks: self.hooks,
+            success: self.success,
             settings: self.settings,
         };
         Ok((self.prices, shared))
@@ -275,7 +330,11 @@ impl Settings {
                 Err(ConfigError::new(at, format!("is {length:?}, wanted {least} to {most} seconds")))
             }
         };
+        if self.exposure.per_payer == 0 {
+            return Err(ConfigError::new("exposure", "lets no payment pass; allow a payer one at least"));
+        }
         whole_seconds("longest_authorization", self.window.most, 30, 24 * 60 * 60)?;
+        whole_seconds("hook_deadline", self.hook_deadline, 1, 60)?;
         whole_seconds("wait_in_flight", self.wait_in_flight, 0, 60 * 60)?;
         whole_seconds("resolve_within", self.resolve_within, 0, 60 * 60)
     }
@@ -361,6 +420,7 @@ impl Default for Settings {
         Self {
             settle: SettleTiming::default(),
             deferred: DeferredLimits::default(),
+            exposure: ExposureLimits::default(),
             defer_over_forgetful_store: false,
             quote_lifetime: QuoteLifetime::default(),
             clock_skew: SKEW,
@@ -370,6 +430,7 @@ impl Default for Settings {
             resolve_within: RESOLVE_WITHIN,
             settlement_window: Duration::from_secs(600),
             response_limit: 1024 * 1024,
+            hook_deadline: Duration::from_secs(5),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Attempt, Engine, replies};
+use super::{Attempt, ChallengeFacts, Engine, replies};
 use crate::{
     Reply, SettleTiming,
     challenge::{ChallengeRequest, ChallengeTemplate},
@@ -20,6 +20,10 @@ impl Engine {
         template: &ChallengeTemplate,
         head: &(impl RequestHead + ?Sized),
     ) -> Reply {
+        let facts = ChallengeFacts::new(&rule.pattern, head.method(), head.path(), None);
+        if let Err(stopped) = self.ask_to_challenge(&facts) {
+            return stopped.reply;
+        }
         self.render(template, rule, UNPAID, head.method(), head.path(), head.query(), None, None)
     }
 
@@ -35,6 +39,10 @@ impl Engine {
             Err(error) => return replies::unavailable(error),
         };
         let rule = &attempt.rule;
+        let facts = ChallengeFacts::new(&rule.pattern, &attempt.method, &attempt.path, reason);
+        if let Err(stopped) = self.ask_to_challenge(&facts) {
+            return stopped.reply;
+        }
         let status = reason.zip(attempt.version).map_or(UNPAID, |(reason, version)| reason.status(version));
         let (method, path, query) =
             (attempt.method.as_str(), attempt.path.as_str(), attempt.query.as_deref());
@@ -59,11 +67,13 @@ impl Engine {
             let facts = attempt.facts.clone().unwrap_or_default();
             let price =
                 pricer.price(facts).await.and_then(|price| Ok(self.prices.resolve(&price, &attempt.rule)?));
-            let first = self.timing(&attempt.rule) == SettleTiming::BeforeHandler;
+            let rule = &attempt.rule;
+            let first = self.timing(rule) == SettleTiming::BeforeHandler || rule.after_input;
             let price = match price {
-                Ok(options) if first && options.iter().any(PriceOption::is_upto) => {
-                    Err("it charges for what was used, and its route is settled before".into())
-                }
+                Ok(options) if first && options.iter().any(PriceOption::is_upto) => Err(
+                    "it charges for what was used, and its route is settled before, or paid after its input"
+                        .into(),
+                ),
                 price => price,
             };
             price.map(Arc::from).map_err(|error| {

@@ -9,8 +9,9 @@ use tokio::time::{Instant, sleep};
 use tracing::Instrument;
 
 use super::{
-    Admission, Attempt, DeliveryGuard, Engine, Ticket,
-    admit::Standing,
+    Admission, Attempt, DeliveryGuard, Engine, PaymentFacts, Ticket,
+    admit::{Standing, Unverified},
+    asking::Question,
     hold::{Hold, IfDropped},
     line::NoTurn,
     origin::Origin,
@@ -107,6 +108,9 @@ impl Engine {
     async fn claim(&self, claim: &Claim) -> Result<Claimed, Box<Reply>> {
         let (mut hold, mut order) = self.open(claim).await?;
         hold.counted(&self.shared.work);
+        if !self.shared.hooks.is_empty() {
+            hold.presented_as(PaymentFacts::presented(&claim.attempt, &claim.payment, Some(order.id)));
+        }
         tracing::Span::current().record("order", tracing::field::display(order.id));
         if let (Standing::OnlyToFinish(reason), PaymentState::Verifying | PaymentState::Verified) =
             (&claim.standing, order.state.payment)
@@ -117,12 +121,13 @@ impl Engine {
         }
         match order.state.payment {
             PaymentState::Verifying | PaymentState::Verified => {
-                order = self.verify_held(claim, &mut hold).await?
+                order = self.verify_held(claim, order.id, &mut hold).await?
             }
             PaymentState::Unresolved => order = self.resolve_held(claim, &order, &mut hold).await?,
             _ => {}
         }
         if self.settles_first(claim) && !order.is_settled() {
+            self.may_settle(claim, &order, &mut hold).await?;
             hold.advance(Event::SettleStarted { response: None })
                 .await
                 .map_err(|error| store_failed(&error))?;
@@ -235,24 +240,28 @@ impl Engine {
     }
 
     /// The stateful checks, unless they were made before the claim.
-    async fn verify_held(&self, claim: &Claim, hold: &mut Hold) -> Result<Order, Box<Reply>> {
+    async fn verify_held(&self, claim: &Claim, id: OrderId, hold: &mut Hold) -> Result<Order, Box<Reply>> {
         let verified = match &claim.standing {
-            Standing::Verified => Ok(()),
-            _ => self.verify(&claim.payment).await,
+            Standing::Verified(exposed) => Ok(Arc::clone(exposed)),
+            _ => self.verify(&claim.attempt, &claim.payment, Some(id)).await.map(Arc::new),
         };
         let (code, reply) = match verified {
-            Ok(()) => return hold.advance(Event::VerifyOk).await.map_err(|error| store_failed(&error)),
-            Err(VerifyError::Rejected(RejectReason::NonceAlreadyUsed)) => {
+            Ok(exposed) => {
+                hold.exposes(exposed);
+                return hold.advance(Event::VerifyOk).await.map_err(|error| store_failed(&error));
+            }
+            Err(Unverified::Stopped(stopped)) => (stopped.code.to_owned(), stopped.reply),
+            Err(Unverified::Refused(VerifyError::Rejected(RejectReason::NonceAlreadyUsed))) => {
                 // Used before we began: a store that can forget must not deliver for it again, so no challenge either.
                 let reply = replies::conflict(Conflict::AlreadyUsed, None, claim.version());
                 (RejectReason::NonceAlreadyUsed.code().to_owned(), reply)
             }
-            Err(VerifyError::Rejected(reason)) => {
+            Err(Unverified::Refused(VerifyError::Rejected(reason))) => {
                 let payer = Some(claim.payment.authorization.payer.as_str());
                 let reply = self.refuse(&claim.attempt, &reason, payer).await;
                 (reason.code().to_owned(), *reply)
             }
-            Err(VerifyError::Unavailable(error)) => {
+            Err(Unverified::Refused(error)) => {
                 tracing::error!(%error, "payment not verified");
                 ("verifier_unavailable".to_owned(), replies::unavailable(Unavailable::Facilitator))
             }
@@ -271,6 +280,19 @@ impl Engine {
             Ok(order) => Ok(order),
             Err(unsettled) => Err(Box::new(self.unsettled_reply(claim, hold, unsettled).await)),
         }
+    }
+
+    /// Asks hooks before money can move; where one says no the order is given up.
+    pub(super) async fn may_settle(
+        &self,
+        claim: &Claim,
+        order: &Order,
+        hold: &mut Hold,
+    ) -> Result<(), Box<Reply>> {
+        let facts = || PaymentFacts::presented(&claim.attempt, &claim.payment, Some(order.id));
+        let Err(stopped) = self.ask(Question::BeforeSettle, facts).await else { return Ok(()) };
+        hold.advance(Event::GivenUp).await.map_err(|error| store_failed(&error))?;
+        Err(Box::new(stopped.reply))
     }
 
     /// Settles an order whose settlement was just recorded as begun, with the charge that was.

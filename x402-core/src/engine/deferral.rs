@@ -22,7 +22,7 @@ struct Ledger {
     /// Responses about to leave, which the store may not count yet.
     by_payer: HashMap<Arc<str>, u64>,
     in_total: u64,
-    /// Payers whose settlement failed, and until when they are served undeferred.
+    /// Payers whose settlement failed, and until when they are served undeferred and one at a time.
     failed: HashMap<Arc<str>, UnixSeconds>,
     /// Until when everybody is, there being more of them than are remembered.
     all_failed: UnixSeconds,
@@ -113,7 +113,7 @@ impl Deferrals {
         Arc::new(Self { limits, ledger: Mutex::default(), episodes: Default::default() })
     }
 
-    /// A settlement of this payer failed after its response was out.
+    /// A settlement of this payer failed.
     pub(super) fn failed(&self, payer: &Arc<str>, now: UnixSeconds) {
         let mut ledger = self.ledger();
         if ledger.failed.len() >= MOST_FAILED {
@@ -126,9 +126,14 @@ impl Deferrals {
         }
     }
 
+    /// Whether a settlement of this payer failed lately.
+    pub(super) fn failed_lately(&self, payer: &str, now: UnixSeconds) -> bool {
+        self.ledger().failed_lately(payer, now)
+    }
+
     fn place(this: &Arc<Self>, payer: &str, now: UnixSeconds) -> Result<Place, Undeferred> {
         let mut ledger = this.ledger();
-        if ledger.all_failed > now || ledger.failed.get(payer).is_some_and(|until| *until > now) {
+        if ledger.failed_lately(payer, now) {
             return Err(Undeferred::PayerFailed);
         }
         let payer: Arc<str> = payer.into();
@@ -144,6 +149,12 @@ impl Deferrals {
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
         // Counts are right after every step, whoever panicked.
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ledger {
+    fn failed_lately(&self, payer: &str, now: UnixSeconds) -> bool {
+        self.all_failed > now || self.failed.get(payer).is_some_and(|until| *until > now)
     }
 }
 
@@ -171,7 +182,7 @@ fn beyond(limits: DeferredLimits, stored: Deferred, on_the_way: Deferred) -> Opt
     }
 }
 
-/// For how long a payer whose settlement failed is served undeferred.
+/// For how long a payer whose settlement failed is served undeferred and one at a time.
 const PENALTY: Duration = Duration::from_secs(600);
 /// How many such payers are remembered one by one.
 const MOST_FAILED: usize = 10_000;

@@ -9,6 +9,8 @@ use tokio::{
 };
 
 use super::{
+    PaymentFacts,
+    exposure::Exposed,
     renewal::Renewal,
     work::{Work, Working},
 };
@@ -34,6 +36,10 @@ pub(super) struct Hold {
     runtime: Handle,
     if_dropped: IfDropped,
     part: Part,
+    /// What hooks are told of the payment, where its payer presents it and there are hooks.
+    facts: Option<Arc<PaymentFacts>>,
+    /// What the payment is counted with until it is settled.
+    exposed: Option<Arc<Exposed>>,
 }
 
 /// What a dropped holder reports.
@@ -82,12 +88,28 @@ impl Hold {
             runtime: Handle::current(),
             if_dropped: IfDropped::GiveUp,
             part: Part::Whole,
+            facts: None,
+            exposed: None,
         }
     }
 
     /// Counts this hold, and the report of its end, as work of this process.
     pub(super) fn counted(&mut self, work: &Work) {
         self.working = Some(work.begin());
+    }
+
+    /// Keeps what hooks are told of the payment behind this order.
+    pub(super) fn presented_as(&mut self, facts: Arc<PaymentFacts>) {
+        self.facts = Some(facts);
+    }
+
+    pub(super) const fn facts(&self) -> Option<&Arc<PaymentFacts>> {
+        self.facts.as_ref()
+    }
+
+    /// Counts the payment as verified and not settled for as long as this holds its order, or until it is settled.
+    pub(super) fn exposes(&mut self, exposed: Arc<Exposed>) {
+        self.exposed = Some(exposed);
     }
 
     /// Parts the money from the response. The lease is renewed until both halves are done, whichever is first.
@@ -103,6 +125,8 @@ impl Hold {
             runtime: self.runtime.clone(),
             if_dropped: IfDropped::Undelivered,
             part: Part::Response(over),
+            facts: None,
+            exposed: None,
         };
         self.part = Part::Money(wait);
         self.if_dropped = IfDropped::Release;
@@ -116,6 +140,11 @@ impl Hold {
             // We stood still for longer than the lease. The order is ours again, unless somebody took it over.
             self.store.renew(&self.lease, self.length, self.clock.now()).await?;
             advanced = self.store.advance(&self.lease, &event, self.clock.now()).await;
+        }
+        if let (Ok(order), Some(exposed)) = (&advanced, &self.exposed)
+            && (order.is_settled() || order.leased_until.is_none())
+        {
+            exposed.end();
         }
         match (&advanced, &self.renewal) {
             (Ok(order), _) if order.leased_until.is_none() => self.stop(),

@@ -1,13 +1,17 @@
 //! The engine: every decision of the paywall, free of any framework. The crate page tells how it is used.
 
 mod admit;
+mod asking;
 mod builder;
 mod challenge;
 mod claim;
 mod context;
 mod deferral;
 mod delivery;
+mod demand;
+mod exposure;
 mod hold;
+mod hooks;
 mod line;
 mod metered;
 mod origin;
@@ -21,6 +25,7 @@ mod replies;
 mod settle;
 #[cfg(all(feature = "http-facilitator", feature = "memory"))]
 mod short;
+mod success;
 mod ticket;
 mod triage;
 mod work;
@@ -34,12 +39,17 @@ pub use self::{
     builder::EngineBuilder,
     context::PaidContext,
     delivery::DeliveryGuard,
-    outcome::{Outcome, Release},
+    demand::{Bill, Closed, Demand, NotPaid, Till},
+    hooks::{ChallengeFacts, HookResult, Hooks, PaymentFacts, Veto},
+    outcome::{Outcome, Release, ResponseHeader},
     ready::NotReady,
     ticket::Ticket,
     triage::{Attempt, Triage},
 };
-use self::{builder::Settings, deferral::Deferrals, line::Lines, pulse::Pulse, work::Work};
+use self::{
+    asking::HookList, builder::Settings, deferral::Deferrals, exposure::Exposure, line::Lines, pulse::Pulse,
+    success::Success, work::Work,
+};
 use crate::{
     error::ConfigError,
     facilitator::{Facilitator, Witness},
@@ -138,4 +148,9 @@ struct Shared {
     /// When the worker last looked for work.
     pulse: Pulse,
     deferrals: Arc<Deferrals>,
+    /// What is verified and not settled.
+    exposure: Arc<Exposure>,
+    hooks: HookList,
+    /// Which responses are paid for.
+    success: Success,
 }

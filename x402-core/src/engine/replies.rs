@@ -58,6 +58,12 @@ pub(super) fn unavailable(error: Unavailable) -> Reply {
     uncached(503, error.code()).header("retry-after", Bytes::from(error.retry_after().to_string()))
 }
 
+/// 403: a hook said no.
+pub(super) fn vetoed(code: &'static str) -> Reply {
+    let body = json!({ "error": code }).to_string();
+    Reply::new(403).json(body).header("cache-control", NO_STORE).header("vary", VARY)
+}
+
 /// 402, or 412, without a challenge: the settlement failed and the authorization may still be good.
 pub(super) fn settlement_failed(
     reason: &RejectReason,

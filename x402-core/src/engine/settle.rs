@@ -25,6 +25,18 @@ pub(super) enum Unsettled {
     Unknown(Unavailable),
 }
 
+/// What a facilitator's report that the money moved is worth.
+enum Report {
+    /// It moved, by this transfer.
+    True(Settlement),
+    /// It did not, and never will: the chain says so.
+    False(RejectReason),
+    /// The chain does not show it yet, or does not answer.
+    Unproven,
+    /// It is not a report of this payment.
+    Implausible,
+}
+
 impl Engine {
     /// Settles an order whose first settlement is recorded as begun, and waits for evidence where the answer is unclear.
     pub(super) async fn settle(&self, payment: &Payment, hold: &mut Hold) -> Result<Order, Unsettled> {
@@ -95,16 +107,20 @@ impl Engine {
         let settled = self.shared.facilitator.settle(payment).await;
         metrics::histogram!(telemetry::SETTLE_SECONDS, "network" => network()).record(begun.elapsed());
         let transaction = match settled {
-            Ok(settlement) => match transfer.contradiction(&settlement) {
-                None => match self.record_settled(settlement, hold).await? {
-                    Some(order) => return Ok(order),
-                    None => None,
-                },
-                Some(what) => {
-                    tracing::error!(what, "facilitator reports a settlement that is not this payment's");
-                    None
+            Ok(settlement) => {
+                let told = settlement.transaction.clone();
+                match self.believed(&transfer, settlement).await {
+                    Report::True(settlement) => match self.record_settled(settlement, hold).await? {
+                        Some(order) => return Ok(order),
+                        None => None,
+                    },
+                    Report::False(reason) => {
+                        return Err(self.record_failed(&reason, true, Some(told), hold).await);
+                    }
+                    Report::Unproven => Some(told),
+                    Report::Implausible => None,
                 }
-            },
+            }
             Err(SettleError::Rejected { reason, transaction }) => {
                 let evidence = self.evidence(&transfer).await;
                 let forgets = self.shared.store.may_forget();
@@ -136,6 +152,35 @@ impl Engine {
         hold.advance(unclear).await.map_err(|error| Unsettled::Unknown(store_failed_as(&error)))?;
         // The facilitator's own patience counts: the client has waited that long.
         self.await_evidence(&transfer, hold, begun + patience).await
+    }
+
+    /// Holds a report that the money moved against the transfer, and against the chain where the engine can ask one that
+    /// the facilitator did not read itself.
+    async fn believed(&self, transfer: &Transfer, told: Settlement) -> Report {
+        if let Some(what) = transfer.contradiction(&told) {
+            tracing::error!(what, "facilitator reports a settlement that is not this payment's");
+            return Report::Implausible;
+        }
+        if self.shared.facilitator.proves_settlement() || self.shared.witness.is_none() {
+            return Report::True(told);
+        }
+        let transaction = &told.transaction;
+        match self.evidence(transfer).await {
+            Some(Evidence::Settled(seen)) => {
+                if !seen.transaction.eq_ignore_ascii_case(transaction) {
+                    tracing::warn!(told = %transaction, seen = %seen.transaction, "facilitator reports another transaction");
+                }
+                Report::True(seen)
+            }
+            Some(Evidence::Dead(reason)) => {
+                tracing::error!(%transaction, %reason, "facilitator reports a settlement, and the chain none");
+                Report::False(reason)
+            }
+            Some(Evidence::StillPossible) | None => {
+                tracing::warn!(%transaction, "settlement reported, and not seen on the chain yet");
+                Report::Unproven
+            }
+        }
     }
 
     async fn await_evidence(
@@ -178,8 +223,8 @@ impl Engine {
                 }
             },
             Ok(evidence) => Some(evidence),
-            Err(VerifyError::Rejected(reason)) => {
-                tracing::error!(%reason, "witness judged a payment instead of looking for it");
+            Err(error @ (VerifyError::Rejected(_) | VerifyError::Overcommitted)) => {
+                tracing::error!(%error, "witness judged a payment instead of looking for it");
                 None
             }
             Err(VerifyError::Unavailable(error)) => {
@@ -201,6 +246,7 @@ impl Engine {
         match hold.advance(settled).await {
             Ok(order) => {
                 tracing::info!(%transaction, "payment settled");
+                self.tell_settled(&order, hold, &settlement);
                 Ok(Some(order))
             }
             Err(StoreError::TransferTaken) => {
@@ -231,11 +277,12 @@ impl Engine {
             Ok(order) => order,
             Err(error) => return Unsettled::Unknown(store_failed_as(&error)),
         };
+        self.tell_failed(&order, hold, reason.code());
+        self.shared.deferrals.failed(&order.payer, self.shared.clock.now());
         if order.state.deferred {
             let flag = Attention::DeliveredUnsettled.as_str();
             metrics::counter!(telemetry::ATTENTION, "attention" => flag).increment(1);
             tracing::error!(order = %order.id, %reason, transaction, "response is out, and its settlement failed");
-            self.shared.deferrals.failed(&order.payer, self.shared.clock.now());
         } else {
             tracing::warn!(%reason, transaction, "settlement failed");
         }

@@ -73,6 +73,12 @@ impl Ticket {
         self.engine.shared.settings.response_limit
     }
 
+    /// Whether [`Outcome::headers`] are wanted of responses that are not collected, too.
+    #[must_use]
+    pub fn reads_headers(&self) -> bool {
+        self.engine.shared.success.reads_headers()
+    }
+
     /// Ends the payment with what the handler did: settles it if it is to be paid for.
     ///
     /// # Errors
@@ -105,14 +111,25 @@ impl Ticket {
             metrics::counter!(telemetry::PAYMENTS, "outcome" => how, "network" => network.clone())
                 .increment(1);
         };
-        if outcome.is_failure() {
+        let success = engine.shared.success.is_success(&outcome);
+        if success != Ok(true) {
             let paid = order.is_settled();
             ended(if paid { "paid_handler_failed" } else { "handler_failed" });
             let recorded = hold.advance(Event::HandlerFailed).await;
             if let Err(error) = recorded {
                 tracing::warn!(%error, "failure of a handler not recorded");
             }
+            if success.is_err() {
+                tracing::error!("nobody knows whether this response is to be paid for, so it does not leave");
+                return Err(Box::new(replies::unavailable(Unavailable::Hook)));
+            }
             return Ok(released(&claim, &order, DeliveryGuard::nothing_owed()));
+        }
+        if !order.is_settled()
+            && let Err(stopped) = engine.may_settle(&claim, &order, &mut hold).await
+        {
+            ended("stopped");
+            return Err(stopped);
         }
         let complete = outcome.is_complete();
         let response = kept_response(&engine, &claim, outcome).map(Arc::new);

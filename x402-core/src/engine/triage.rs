@@ -7,7 +7,7 @@ use tokio::sync::OnceCell;
 
 use super::{Engine, PaidContext, replies};
 use crate::{
-    Reply,
+    Reply, SettleTiming,
     adapter::handler_failed,
     error::{BodyError, Malformed, Unavailable},
     head::{Header, RequestFacts, RequestHead},
@@ -31,6 +31,8 @@ pub enum Triage {
     Reply(Reply),
     /// A payment, or a price, must be looked at: await [`Engine::admit`].
     Check(Attempt),
+    /// Its handler looks at its input first: give the handler a [`Demand`](super::Demand), made by [`Engine::demand`].
+    Demand(Attempt),
 }
 
 /// A priced request, owned, on its way into [`Engine::admit`].
@@ -82,11 +84,18 @@ impl Engine {
             Lookup::MethodNotAllowed { allow } => return Triage::Reply(replies::allow(405, allow)),
             Lookup::Options { allow } => return Triage::Reply(replies::allow(204, allow)),
         };
+        // 400 and not 501: the server can, the client must not; and a 5xx would have it try again.
+        if self.timing(rule) != SettleTiming::BeforeHandler && wants_connection(head) {
+            return Triage::Reply(replies::malformed(Malformed::UpgradeNotOffered));
+        }
         let payment = match payment_header(head).and_then(|header| header.map(decode_payment).transpose()) {
             Ok(payment) => payment,
             Err(malformed) => return Triage::Reply(replies::malformed(malformed)),
         };
         match (&rule.price, payment) {
+            (_, payment) if rule.after_input => {
+                Attempt::new(rule, head, payment).map_or_else(Triage::Reply, Triage::Demand)
+            }
             (RulePrice::Fixed(fixed), None) => {
                 telemetry::challenged();
                 Triage::Reply(self.challenge_unpaid(rule, &fixed.challenge, head))
@@ -183,6 +192,26 @@ impl Attempt {
             own: OnceCell::new(),
         })
     }
+}
+
+/// Whether the request asks for a connection instead of a response: by `Upgrade` (WebSocket and the like), or by
+/// `CONNECT`, as HTTP/2 does it.
+fn wants_connection(head: &(impl RequestHead + ?Sized)) -> bool {
+    let upgrade = match head.header("upgrade") {
+        Header::Absent => false,
+        Header::One(protocols) => !protocols.split(|byte| *byte == b',').all(is_still_http),
+        Header::Many => true,
+    };
+    upgrade || head.method() == "CONNECT"
+}
+
+/// Another version of HTTP, or HTTP over TLS: offered by clients along with ordinary requests, whose answer stays a
+/// response.
+fn is_still_http(protocol: &[u8]) -> bool {
+    let protocol = protocol.trim_ascii();
+    let begins =
+        |with: &[u8]| protocol.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with));
+    protocol.eq_ignore_ascii_case(b"h2c") || begins(b"HTTP/") || begins(b"TLS/")
 }
 
 /// At most one payment in at most one header; a payment of either version may come in either.

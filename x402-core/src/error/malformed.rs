@@ -1,8 +1,8 @@
-//! Requests whose payment, or path, cannot be read in exactly one way.
+//! Requests whose payment, or path, cannot be read in exactly one way, or that ask for what is not sold.
 
 use std::fmt;
 
-/// A request that cannot be read in exactly one way. Answered with 400 and no challenge.
+/// A request that cannot be read in exactly one way, or that asks for what its route does not sell. Answered with 400 and no challenge.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Malformed {
@@ -32,6 +32,9 @@ pub enum Malformed {
     InvalidPaymentIdentifier,
     /// The route asks for a payment identifier and none was sent.
     PaymentIdentifierRequired,
+    /// The request asks for a connection, and the route sells responses: only one that is settled before its handler
+    /// switches protocols.
+    UpgradeNotOffered,
 }
 
 impl Malformed {
@@ -52,6 +55,7 @@ impl Malformed {
             Self::AmbiguousPath => "ambiguous_path",
             Self::InvalidPaymentIdentifier => "invalid_payment_identifier",
             Self::PaymentIdentifierRequired => "payment_identifier_required",
+            Self::UpgradeNotOffered => "upgrade_not_offered",
         }
     }
 }

@@ -17,10 +17,13 @@ pub enum Unavailable {
     Price,
     /// The outcome of a settlement is unknown; the same payment may be presented again.
     SettlementUnresolved,
-    /// As many responses as may be are out unsettled.
+    /// As many responses are out unsettled as may be, or the payer has as many payments under way as it may, or as its
+    /// balance covers.
     AtCapacity,
     /// This process is about to stop; another one may take the request.
     Draining,
+    /// A hook of the application failed, so that nobody knows whether it would have let the payment pass.
+    Hook,
     /// The configuration does not fit the chain; the operator was told.
     Misconfigured,
 }
@@ -36,6 +39,7 @@ impl Unavailable {
             Self::SettlementUnresolved => "settlement_unresolved",
             Self::AtCapacity => "at_capacity",
             Self::Draining => "shutting_down",
+            Self::Hook => "hook_unavailable",
             Self::Misconfigured => "merchant_unavailable",
         }
     }
@@ -44,7 +48,7 @@ impl Unavailable {
     #[must_use]
     pub const fn retry_after(self) -> u64 {
         match self {
-            Self::SettlementUnresolved | Self::Facilitator | Self::AtCapacity => 5,
+            Self::SettlementUnresolved | Self::Facilitator | Self::AtCapacity | Self::Hook => 5,
             Self::Store | Self::StoreFull | Self::Price | Self::Draining => 2,
             Self::Misconfigured => 60,
         }

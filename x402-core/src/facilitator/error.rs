@@ -10,6 +10,8 @@ use crate::error::{BoxError, RejectReason};
 pub enum VerifyError {
     /// It cannot be settled.
     Rejected(RejectReason),
+    /// Its payer's balance covers it, and not [what else it has under way](super::Payment::committed) besides.
+    Overcommitted,
     /// Nobody could tell.
     Unavailable(BoxError),
 }
@@ -18,6 +20,7 @@ impl fmt::Display for VerifyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rejected(reason) => write!(f, "payment rejected: {reason}"),
+            Self::Overcommitted => f.write_str("payer has more payments under way than its balance covers"),
             Self::Unavailable(source) => source.fmt(f),
         }
     }
@@ -27,6 +30,7 @@ impl Error for VerifyError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Rejected(reason) => Some(reason),
+            Self::Overcommitted => None,
             Self::Unavailable(source) => Some(source.as_ref()),
         }
     }

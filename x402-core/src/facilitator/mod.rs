@@ -43,13 +43,15 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Verifies and settles payments, through a remote service or our own node.
 ///
-/// Its answers never replace the engine's own comparison of terms. Every call ends in bounded time: the engine does not
+/// Its answers never replace the engine's own comparison of terms, and where the engine has a [`Witness`] the chain's
+/// evidence replaces a report of a settlement. Every call ends in bounded time: the engine does not
 /// cut one off, and holds the payment's order for as long as it takes.
 pub trait Facilitator: Send + Sync {
     /// Asks whether the payment could be settled now.
     ///
     /// # Errors
-    /// [`VerifyError::Rejected`] when it could not; [`VerifyError::Unavailable`] when nobody could tell.
+    /// [`VerifyError::Rejected`] when it could not; [`VerifyError::Overcommitted`] when it could, and not together with what is
+    /// [under way](Payment::committed); [`VerifyError::Unavailable`] when nobody could tell.
     ///
     /// # Cancellation
     /// Dropping the future leaves nothing behind.
@@ -86,6 +88,12 @@ pub trait Facilitator: Send + Sync {
         None
     }
 
+    /// Whether a settlement it reports was read from the chain itself, as a witness would. Default: no. Then the engine
+    /// asks its witness, where it has one, before it believes a report.
+    fn proves_settlement(&self) -> bool {
+        false
+    }
+
     /// The stateless halves of all its schemes, where it has more than [the one](Self::scheme).
     fn schemes(&self) -> Vec<Arc<dyn Scheme>> {
         self.scheme().into_iter().collect()
@@ -117,6 +125,10 @@ impl<T: Facilitator + ?Sized> Facilitator for Arc<T> {
 
     fn scheme(&self) -> Option<Arc<dyn Scheme>> {
         (**self).scheme()
+    }
+
+    fn proves_settlement(&self) -> bool {
+        (**self).proves_settlement()
     }
 
     fn schemes(&self) -> Vec<Arc<dyn Scheme>> {

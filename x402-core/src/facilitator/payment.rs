@@ -21,6 +21,9 @@ pub struct Payment {
     pub authorization: Authorization,
     /// What is to be charged where that is less than was authorized: known when the handler has said so.
     pub charge: Option<AtomicAmount>,
+    /// What the payer's other payments in this token come to that are under way, verified and not settled. Whoever reads a
+    /// balance to verify this one holds it against both.
+    pub committed: AtomicAmount,
 }
 
 impl Payment {
@@ -32,7 +35,7 @@ impl Payment {
         resource: ResourceInfo,
         authorization: Authorization,
     ) -> Self {
-        Self { presented, option, resource, authorization, charge: None }
+        Self { presented, option, resource, authorization, charge: None, committed: AtomicAmount::ZERO }
     }
 
     /// The same payment, to move this much of what was authorized.

@@ -73,6 +73,10 @@ impl<V: Facilitator, S: Facilitator> Facilitator for Split<V, S> {
         self.verify.schemes()
     }
 
+    fn proves_settlement(&self) -> bool {
+        self.settle.proves_settlement()
+    }
+
     fn witness(&self) -> Option<Arc<dyn Witness>> {
         self.verify.witness()
     }

@@ -13,6 +13,7 @@ use super::{
     tokens::is_named,
 };
 use crate::{
+    SettleTiming,
     challenge::ChallengeTemplate,
     error::ConfigError,
     quote::RouteDigest,
@@ -92,6 +93,11 @@ pub(super) fn rule(
             let price = Price { parts: other.map_or_else(|parts| parts, Vec::from) };
             let options =
                 accounts.resolve(&price, max_timeout_seconds).map_err(|error| config(&at, error))?;
+            if rule.after_input && options.iter().any(PriceOption::is_upto) {
+                return wrong(
+                    "it is paid after its input, which is for fixed prices; charge a ceiling before it",
+                );
+            }
             let supported = accounts.supported.as_deref();
             let challenge = template(&resource, rule.binding, payment_identifier, &options, supported);
             fixed(&at, options, challenge)?
@@ -101,11 +107,12 @@ pub(super) fn rule(
         pattern: label.clone(),
         price,
         resource,
-        settle: rule.settle,
+        settle: rule.settle.or(rule.after_input.then_some(SettleTiming::BeforeHandler)),
         binding: rule.binding,
         private_cache: rule.private_cache,
         payment_identifier,
         body_limit: rule.body_limit,
+        after_input: rule.after_input,
         max_timeout_seconds,
         digest: RouteDigest::new(origin, label),
         segments,

@@ -186,6 +186,7 @@ pub struct PriceRule {
     pub(super) private_cache: bool,
     pub(super) payment_identifier: Option<PaymentIdentifier>,
     pub(super) body_limit: Option<usize>,
+    pub(super) after_input: bool,
 }
 
 /// Whether payers may, or must, name their payments by the extension
@@ -234,6 +235,7 @@ impl PriceRule {
             private_cache: false,
             payment_identifier: None,
             body_limit: None,
+            after_input: false,
         }
     }
 
@@ -289,6 +291,19 @@ impl PriceRule {
     /// long as their response does.
     pub fn bind_body(mut self, limit: usize) -> Self {
         self.body_limit = Some(limit);
+        self
+    }
+
+    /// Lets the handler look at its input before money is asked for: a request that it cannot use is refused for what is
+    /// wrong with it, and nobody pays for that. The paywall leaves a [`Demand`](crate::Demand) with the request, and the
+    /// handler's extractor `Paid<E>` (axum, actix) takes it once `E` was extracted.
+    ///
+    /// Such a route is settled [before its handler](SettleTiming::BeforeHandler) unless [`settle`](Self::settle) says
+    /// otherwise. A success that nobody paid for never leaves: it becomes a 500, and the log names the route. What reads the
+    /// input works for requests without a payment, too, so it needs limits of its own. A body that is
+    /// [bound](Self::bind_body) is read by the paywall before the handler gets it, and only where a payment came with it.
+    pub fn after_input(mut self) -> Self {
+        self.after_input = true;
         self
     }
 }

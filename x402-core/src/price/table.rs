@@ -30,6 +30,8 @@ pub struct Rule {
     pub payment_identifier: PaymentIdentifier,
     /// Up to how many bytes of a request's body are bound to its payment; `None` where bodies are not looked at.
     pub body_limit: Option<usize>,
+    /// Whether its handler looks at its input before money is asked for.
+    pub after_input: bool,
     /// How long a payer's authorization should be valid.
     pub max_timeout_seconds: u64,
     pub(super) digest: RouteDigest,

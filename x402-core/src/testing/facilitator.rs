@@ -18,6 +18,7 @@ use crate::{
     facilitator::{
         BoxFuture, Evidence, Facilitator, Payment, SettleError, Settlement, Transfer, VerifyError, Witness,
     },
+    price::AtomicAmount,
     scheme::{PaymentKey, Proof, Scheme},
     time::{Clock, UnixSeconds},
     wire::{
@@ -52,6 +53,7 @@ struct State {
     settled: HashMap<PaymentKey, Settlement>,
     spent: HashSet<PaymentKey>,
     clock: Option<Arc<dyn Clock>>,
+    funds: Option<AtomicAmount>,
     any_signature: bool,
     local_proof: bool,
     witness: bool,
@@ -76,7 +78,8 @@ impl FakeFacilitator {
         self
     }
 
-    /// Is its own [`Witness`].
+    /// Is its own [`Witness`], so that its settlements need none. Left without one it stands for a remote service, whose
+    /// settlements the engine's witness looks for.
     #[must_use]
     pub fn with_witness(self) -> Self {
         self.state().witness = true;
@@ -87,6 +90,13 @@ impl FakeFacilitator {
     #[must_use]
     pub fn with_clock(self, clock: impl Clock + 'static) -> Self {
         self.state().clock = Some(Arc::new(clock));
+        self
+    }
+
+    /// Gives every payer so much of every token, and reads balances when it verifies. Without it, everybody is rich.
+    #[must_use]
+    pub fn with_funds(self, amount: AtomicAmount) -> Self {
+        self.state().funds = Some(amount);
         self
     }
 
@@ -202,7 +212,13 @@ impl Facilitator for FakeFacilitator {
                 VerifyAnswer::Unavailable => return Err(VerifyError::Unavailable(DOWN.into())),
                 VerifyAnswer::Hang => self.hang().await,
             }
-            self.state().verify(payment).map_err(VerifyError::Rejected)
+            let state = self.state();
+            state.verify(payment).map_err(VerifyError::Rejected)?;
+            let under_way = payment.amount().checked_add(payment.committed);
+            match state.balance(payment).is_none_or(|balance| under_way.is_some_and(|sum| sum <= balance)) {
+                true => Ok(()),
+                false => Err(VerifyError::Overcommitted),
+            }
         })
     }
 
@@ -218,6 +234,12 @@ impl Facilitator for FakeFacilitator {
                     let moved = moved.then(|| self.state().settle(payment)).and_then(Result::ok);
                     let transaction = moved.map(|settlement| settlement.transaction);
                     return Err(SettleError::Unresolved { transaction, source: "answer was lost".into() });
+                }
+                SettleAnswer::Lie { moved, told } => {
+                    let moved = moved.then(|| self.state().settle(payment)).and_then(Result::ok);
+                    let mut settlement = moved.unwrap_or_else(|| receipt(payment));
+                    told(&mut settlement);
+                    return Ok(settlement);
                 }
                 SettleAnswer::Unavailable => return Err(SettleError::Unavailable(DOWN.into())),
                 SettleAnswer::Hang => self.hang().await,
@@ -244,6 +266,10 @@ impl Facilitator for FakeFacilitator {
 
     fn scheme(&self) -> Option<Arc<dyn Scheme>> {
         self.state().local_proof.then(|| Arc::new(FakeSignatures) as _)
+    }
+
+    fn proves_settlement(&self) -> bool {
+        self.state().witness
     }
 
     fn schemes(&self) -> Vec<Arc<dyn Scheme>> {
@@ -291,7 +317,19 @@ impl State {
         if self.settled.contains_key(key) || self.spent.contains(key) {
             return Err(RejectReason::NonceAlreadyUsed);
         }
-        Ok(())
+        match self.balance(payment) {
+            Some(balance) if balance < payment.amount() => Err(RejectReason::InsufficientFunds),
+            _ => Ok(()),
+        }
+    }
+
+    fn balance(&self, payment: &Payment) -> Option<AtomicAmount> {
+        let payer = &payment.authorization.payer;
+        let spent = self.transfers.iter().filter(|transfer| transfer.payer == *payer);
+        let left = |funds: AtomicAmount| {
+            spent.map(|transfer| transfer.amount).try_fold(funds, AtomicAmount::checked_sub)
+        };
+        self.funds.map(|funds| left(funds).unwrap_or(AtomicAmount::ZERO))
     }
 
     fn settle(&mut self, payment: &Payment) -> Result<Settlement, RejectReason> {
@@ -300,13 +338,7 @@ impl State {
             return Ok(settlement.clone());
         }
         self.verify(payment)?;
-        let settlement = Settlement::new(
-            // As long as a transaction's hash, and as unique.
-            format!("0x{}", authorization.key),
-            payment.option.network.clone(),
-            authorization.payer.clone(),
-            payment.amount(),
-        );
+        let settlement = receipt(payment);
         self.settled.insert(authorization.key, settlement.clone());
         self.transfers.push(settlement.clone());
         Ok(settlement)
@@ -329,6 +361,18 @@ impl State {
             _ => Ok(()),
         }
     }
+}
+
+/// The receipt of a payment that is settled honestly.
+fn receipt(payment: &Payment) -> Settlement {
+    let authorization = &payment.authorization;
+    Settlement::new(
+        // As long as a transaction's hash, and as unique.
+        format!("0x{}", authorization.key),
+        payment.option.network.clone(),
+        authorization.payer.clone(),
+        payment.amount(),
+    )
 }
 
 /// Counts a call as hanging for as long as it does, dropped ones too.

@@ -319,6 +319,11 @@ fn what_was_used_cannot_be_charged_before_it_is_used() {
     let build = |prices: Prices, timing| {
         Engine::builder(prices).facilitator(FakeFacilitator::new()).settle(timing).build()
     };
+    let after_input = PriceRule::new(ceiling()).after_input().settle(SettleTiming::AfterHandler);
+    let table =
+        Prices::new("https://api.example.com").pay_to(NETWORK, PAY_TO).charge("GET /used", after_input);
+    let wrong = table.build().unwrap_err().to_string();
+    assert!(wrong.contains("paid after its input"), "{wrong}");
     let wrong = build(prices(SettleTiming::BeforeHandler), SettleTiming::AfterHandler).unwrap_err();
     assert!(wrong.to_string().contains("GET /used"), "{wrong}");
     let table =

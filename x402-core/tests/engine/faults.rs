@@ -1,10 +1,11 @@
 //! A store that fails as told.
 
 use std::{
+    collections::HashMap,
     fmt,
     future::pending,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -61,6 +62,8 @@ pub(crate) struct FaultyStore {
     faults: Arc<Faults>,
     /// Whether it says of itself that it may forget.
     forgets: bool,
+    /// The order of each transfer that names its log.
+    transfers: Arc<Mutex<HashMap<(String, u64), PaymentKey>>>,
 }
 
 impl FaultyStore {
@@ -70,10 +73,10 @@ impl FaultyStore {
 
     /// The same orders, with faults of its own.
     pub(crate) fn over(inner: MemoryStore, faults: impl Fn(Step) -> Fault + Send + Sync + 'static) -> Self {
-        Self { inner, faults: Arc::new(faults), forgets: true }
+        Self { inner, faults: Arc::new(faults), forgets: true, transfers: Arc::default() }
     }
 
-    /// Says of itself that it forgets nothing.
+    /// Says of itself that it forgets nothing, and counts a transfer once.
     pub(crate) fn permanent(self) -> Self {
         Self { forgets: false, ..self }
     }
@@ -90,6 +93,13 @@ impl FaultyStore {
     /// The store behind the faults.
     pub(crate) const fn honest(&self) -> &MemoryStore {
         &self.inner
+    }
+
+    fn is_taken(&self, lease: &Lease, event: &Event) -> bool {
+        let Event::SettleOk { settlement } = event else { return false };
+        let Some(log_index) = settlement.log_index.filter(|_| !self.forgets) else { return false };
+        let transfer = (settlement.transaction.clone(), log_index);
+        *self.transfers.lock().unwrap().entry(transfer).or_insert(lease.key) != lease.key
     }
 
     fn step<'a, T: Send + 'a>(
@@ -129,6 +139,9 @@ impl OrderStore for FaultyStore {
         event: &'a Event,
         now: UnixSeconds,
     ) -> BoxFuture<'a, Result<Order, StoreError>> {
+        if self.is_taken(lease, event) {
+            return Box::pin(async { Err(StoreError::TransferTaken) });
+        }
         self.step(Step::Advance, self.inner.advance(lease, event, now))
     }
 

@@ -159,6 +159,10 @@ impl Facilitator for Fused {
         self.inner.schemes()
     }
 
+    fn proves_settlement(&self) -> bool {
+        self.inner.proves_settlement()
+    }
+
     fn witness(&self) -> Option<Arc<dyn Witness>> {
         Some(Arc::new(self.clone()))
     }

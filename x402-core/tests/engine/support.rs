@@ -10,7 +10,8 @@ use std::{
 
 use bytes::Bytes;
 use x402_core::{
-    Admission, Engine, EngineBuilder, Outcome, PaidContext, Reply, Ticket, Triage, adapter,
+    Admission, Closed, Demand, Engine, EngineBuilder, Outcome, PaidContext, Reply, Ticket, Till, Triage,
+    adapter,
     error::BodyError,
     head::{Header, RequestHead},
     price::{PaymentIdentifier, Price, PriceRule, Prices},
@@ -99,6 +100,24 @@ impl World {
                     Admission::Enter(ticket) => Ok(ticket),
                 }
             }
+            Triage::Demand(attempt) => {
+                let (demand, till) = self.engine.demand(attempt);
+                let bill = demand.take().expect("nobody took it yet");
+                let _ = bill.pay().await; // the till tells
+                match till.close(200) {
+                    Closed::Enter(ticket) => Ok(ticket),
+                    Closed::Reply(reply) => Err(reply.into()),
+                    Closed::Pass(_) => panic!("a success passes unpaid"),
+                }
+            }
+        }
+    }
+
+    /// Takes a request as far as its handler's input.
+    pub(crate) fn look_at_input(&self, request: &Request) -> (Demand, Till) {
+        match self.engine.triage(request) {
+            Triage::Demand(attempt) => self.engine.demand(attempt),
+            other => panic!("{other:?}"),
         }
     }
 
@@ -141,6 +160,7 @@ pub(crate) fn prices() -> Prices {
             "GET /named/always",
             PriceRule::from("$0.001").payment_identifier(PaymentIdentifier::Required),
         )
+        .charge("POST /orders", PriceRule::from("$0.001").after_input())
         .free("GET /health")
         .build()
         .unwrap()

@@ -87,7 +87,7 @@ async fn without_credentials_nothing_is_sent_and_nobody_is_refused() {
         let server = Server::start([]).await;
         let facilitator = server.impatient().authenticate(hook).breaker(BreakerLimits::new().faults(1));
         let log = Log::default();
-        let guard = tracing::subscriber::set_default(log.clone());
+        let guard = log.listen();
         let begun = Instant::now();
         let verified = facilitator.verify(&good()).await.unwrap_err();
         let settled = facilitator.settle(&good()).await.unwrap_err();
@@ -119,7 +119,7 @@ async fn a_hook_has_two_seconds_of_a_long_call() {
 async fn closures_are_hooks_and_secrets_are_in_no_log() {
     let server = Server::start([valid()]).await;
     let log = Log::default();
-    let guard = tracing::subscriber::set_default(log.clone());
+    let guard = log.listen();
     let facilitator = server.facilitator().authenticate(|call: FacilitatorCall| async move {
         Ok::<_, BoxError>(AuthHeaders::bearer(&format!("hunter2 {} {}", call.method, call.path)))
     });

@@ -39,7 +39,7 @@ async fn after_five_faults_nothing_is_sent_until_one_call_is_answered() {
     let server = Server::start(script).await;
     let facilitator = quick(&server);
     let log = Log::default();
-    let guard = tracing::subscriber::set_default(log.clone());
+    let guard = log.listen();
 
     fail(&facilitator, 5).await;
     let payment = good();

@@ -7,9 +7,10 @@ use std::{
 
 use serde_json::json;
 use tracing::{
-    Event, Level, Metadata, Subscriber,
+    Dispatch, Event, Level, Metadata, Subscriber,
     field::{Field, Visit},
     span,
+    subscriber::{DefaultGuard, NoSubscriber},
 };
 use x402_core::facilitator::{Facilitator, HttpFacilitator};
 
@@ -26,6 +27,19 @@ impl Log {
     pub(crate) fn text(&self) -> String {
         self.0.lock().unwrap().clone()
     }
+
+    /// Keeps what this thread logs from now on.
+    pub(crate) fn listen(&self) -> Listening {
+        // Beside one subscriber alone, another test's thread that meets an event first has it switched off for all.
+        let _second = Dispatch::new(NoSubscriber::new());
+        Listening { _second, _guard: tracing::subscriber::set_default(self.clone()) }
+    }
+}
+
+/// Keeps events for as long as it lives.
+pub(crate) struct Listening {
+    _guard: DefaultGuard,
+    _second: Dispatch,
 }
 
 struct Line(String);
@@ -79,7 +93,7 @@ async fn what_only_the_operator_can_mend_is_logged_without_secrets() {
     let payment = good();
 
     let log = Log::default();
-    let guard = tracing::subscriber::set_default(log.clone());
+    let guard = log.listen();
     for _ in 0..2 {
         facilitator.verify(&payment).await.unwrap_err();
     }

@@ -253,7 +253,7 @@ impl Client {
         let attempt = match engine.triage(&signed.request) {
             Triage::Check(attempt) => attempt,
             Triage::Reply(reply) => return Got::Reply(reply),
-            Triage::Free => panic!("it is priced"),
+            Triage::Free | Triage::Demand(_) => panic!("it is priced"),
         };
         match engine.admit(attempt).await {
             Admission::Reply(reply) => Got::Reply(reply),

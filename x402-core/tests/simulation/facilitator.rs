@@ -40,6 +40,8 @@ enum Fate {
     Dropped,
     /// Somebody else sends it first.
     FrontRun,
+    /// Nothing is sent, and it says that the money moved. Only where a witness can tell.
+    Lie,
 }
 
 impl Remote {
@@ -155,6 +157,11 @@ async fn settle(world: Arc<World>, payment: Payment) -> Result<Settlement, Settl
     let told = || world.rng.chance(50).then(|| transaction.clone());
     match fate {
         Fate::Down => Err(SettleError::Unavailable("down".into())),
+        Fate::Lie => {
+            world.count("said to be settled, and was not");
+            let (network, payer) = (payment.option.network.clone(), payment.authorization.payer.clone());
+            Ok(Settlement::new(transaction, network, payer, payment.authorization.amount))
+        }
         Fate::Refused => {
             let reason = [RejectReason::InsufficientFunds, RejectReason::SimulationFailed];
             rejected(world.rng.pick(&reason).clone(), None)
@@ -201,6 +208,7 @@ fn fate(world: &World) -> Fate {
         4..6 => Fate::Dropped,
         6..8 => Fate::Refused,
         8 => Fate::FrontRun,
+        9 if world.climate.witness => Fate::Lie,
         _ => Fate::Down,
     }
 }

@@ -14,7 +14,7 @@ use serde_json::json;
 use x402_core::{
     error::ConfigError,
     facilitator::{BoxFuture, Facilitator, Payment, SettleError, Settlement, VerifyError, Witness},
-    price::{NetworkId, PriceOption},
+    price::{AtomicAmount, NetworkId, PriceOption},
     scheme::Scheme,
     time::{Clock, SystemClock},
     wire::{
@@ -170,7 +170,13 @@ impl EvmFacilitator {
 
 impl Facilitator for EvmFacilitator {
     fn verify<'a>(&'a self, payment: &'a Payment) -> BoxFuture<'a, Result<(), VerifyError>> {
-        Box::pin(async move { Ok(self.0.verify(payment).await?) })
+        Box::pin(async move {
+            let balance = AtomicAmount::new(self.0.verify(payment).await?);
+            match payment.amount().checked_add(payment.committed) {
+                Some(under_way) if under_way <= balance => Ok(()),
+                _ => Err(VerifyError::Overcommitted),
+            }
+        })
     }
 
     fn settle<'a>(&'a self, payment: &'a Payment) -> BoxFuture<'a, Result<Settlement, SettleError>> {
@@ -223,6 +229,10 @@ impl Facilitator for EvmFacilitator {
     fn schemes(&self) -> Vec<Arc<dyn Scheme>> {
         let prover = || self.0.prover.clone();
         vec![Arc::new(ExactEvm::from(prover())), Arc::new(UptoEvm::from(prover()))]
+    }
+
+    fn proves_settlement(&self) -> bool {
+        true
     }
 
     fn witness(&self) -> Option<Arc<dyn Witness>> {

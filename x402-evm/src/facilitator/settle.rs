@@ -131,7 +131,7 @@ impl Inner {
 
     /// Why Permit2 could not move the tokens, which it does not say itself.
     async fn explained(&self, prepared: &Prepared<'_>) -> Result<RejectReason, Refusal> {
-        Ok(match self.check_funds(prepared).await? {
+        Ok(match self.check_funds(prepared).await?.short_of {
             Some(Short::OfFunds) => RejectReason::InsufficientFunds,
             Some(Short::OfAllowance) => allowance_required(),
             None => RejectReason::SimulationFailed,

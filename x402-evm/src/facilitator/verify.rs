@@ -1,5 +1,6 @@
 //! Whether a payment could be settled now.
 
+use alloy_primitives::U256;
 use x402_core::{error::RejectReason, facilitator::Payment};
 
 use super::{
@@ -14,7 +15,8 @@ use crate::{
 
 impl Inner {
     /// All reads of one payment go out together: one round trip once the token is known.
-    pub(super) async fn verify(&self, payment: &Payment) -> Result<(), Refusal> {
+    /// Returns what the payer holds.
+    pub(super) async fn verify(&self, payment: &Payment) -> Result<U256, Refusal> {
         let prepared = self.prepare(payment)?;
         let now = self.options.clock.now();
         prepared.in_time(now, VERIFY_MARGIN)?;
@@ -40,7 +42,7 @@ impl Inner {
         if used {
             return Err(RejectReason::NonceAlreadyUsed.into());
         }
-        let short_of = funds?;
+        let Funds { balance, short_of } = funds?;
         match simulated.map_err(|error| revert::refusal(error, &prepared.signed, now)) {
             // With an approval brought along the allowance may still come.
             _ if matches!(short_of, Some(Short::OfFunds)) => Err(RejectReason::InsufficientFunds.into()),
@@ -50,7 +52,7 @@ impl Inner {
             Err(Refusal::Rejected(RejectReason::SimulationFailed)) if short_of.is_some() => {
                 Err(allowance_required().into())
             }
-            simulated => simulated.map(drop),
+            simulated => simulated.map(|_| balance),
         }
     }
 
@@ -66,8 +68,8 @@ impl Inner {
         }
     }
 
-    /// What the payer lacks to have all moved that was signed.
-    pub(super) async fn check_funds(&self, prepared: &Prepared<'_>) -> Result<Option<Short>, ChainError> {
+    /// What the payer holds, and what it lacks to have all moved that was signed.
+    pub(super) async fn check_funds(&self, prepared: &Prepared<'_>) -> Result<Funds, ChainError> {
         let (token, payer) = (prepared.token, prepared.payer());
         let (wanted, allowance) = match prepared.signed {
             Signed::Eip3009 { message, .. } => (message.value, None),
@@ -80,7 +82,9 @@ impl Inner {
             }
         };
         let (balance, not_allowed) = tokio::try_join!(self.rpc.token_balance(token, payer), allowance)?;
-        Ok(if balance < wanted { Some(Short::OfFunds) } else { not_allowed.then_some(Short::OfAllowance) })
+        let short_of =
+            if balance < wanted { Some(Short::OfFunds) } else { not_allowed.then_some(Short::OfAllowance) };
+        Ok(Funds { balance, short_of })
     }
 
     /// The call that settles, after asking whoever must be asked for the signature.
@@ -91,6 +95,14 @@ impl Inner {
         let unsent = prepared.unsent(&encode);
         accounts.settlement_call(&self.rpc, &unsent, prepared.proof, sender, ask).await
     }
+}
+
+/// How a payer stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Funds {
+    balance: U256,
+    /// What it has too little of for this payment.
+    pub(super) short_of: Option<Short>,
 }
 
 /// What a payer has too little of.

@@ -46,6 +46,10 @@ impl<F: Facilitator> Facilitator for CrashingSettler<F> {
         self.inner.schemes()
     }
 
+    fn proves_settlement(&self) -> bool {
+        self.inner.proves_settlement()
+    }
+
     fn witness(&self) -> Option<Arc<dyn Witness>> {
         self.inner.witness()
     }

@@ -220,6 +220,10 @@ impl Facilitator for Failover {
         self.members.iter().flat_map(|member| member.facilitator.schemes()).collect()
     }
 
+    fn proves_settlement(&self) -> bool {
+        self.members.iter().all(|member| member.facilitator.proves_settlement())
+    }
+
     fn witness(&self) -> Option<Arc<dyn Witness>> {
         self.members.iter().find_map(|member| member.facilitator.witness())
     }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::error::RejectReason;
+use crate::{error::RejectReason, facilitator::Settlement};
 
 /// What [`FakeFacilitator`](super::FakeFacilitator) says when it is asked to verify.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +32,13 @@ pub enum SettleAnswer {
     Unresolved {
         /// Whether the money moves.
         moved: bool,
+    },
+    /// Says that the money moved, whether it did or not, by a receipt of its own making.
+    Lie {
+        /// Whether the money moves.
+        moved: bool,
+        /// What is told in place of the payment's true receipt.
+        told: fn(&mut Settlement),
     },
     /// Nothing: it is down.
     Unavailable,
