@@ -3,9 +3,11 @@
 mod compositions;
 mod cors;
 mod crash;
+mod faults;
 mod inputs;
 mod load;
 mod lost_answers;
+mod official;
 mod outage;
 mod quirks;
 mod remote;

@@ -24,6 +24,7 @@ fn refuses(environment: Environment, variable: &str) -> String {
 fn every_mistake_in_the_environment_is_named() {
     let chain = DevChain::start().unwrap();
     let good = || on(&chain);
+    let remote = || Shop::environment().set("FACILITATOR_URL", "http://127.0.0.1:9");
     let folder = tempfile::tempdir().unwrap();
     let file = format!("sqlite:{}", folder.path().join("orders.db").display());
     for (variable, environment) in [
@@ -38,6 +39,10 @@ fn every_mistake_in_the_environment_is_named() {
         ("RPC_URL", good().set("RPC_URL", "http://node.example")),
         ("FACILITATOR_URL", good().set("FACILITATOR_URL", "http://127.0.0.1:9")),
         ("FACILITATOR_URL", Shop::environment().set("FACILITATOR_URL", "http://facilitator.example")),
+        ("SETTLE_WITHIN", remote().set("SETTLE_WITHIN", "soon")),
+        ("SIGNATURES", remote().set("SIGNATURES", "nobody")),
+        ("WITNESS_URL", remote().set("WITNESS_URL", "http://node.example")),
+        ("RESOLVE_WITHIN", good().set("RESOLVE_WITHIN", "-1")),
         ("SETTLE", good().set("SETTLE", "never")),
         ("SETTLE", good().set("SETTLE", "deferred")),
         ("DEFER_OVER_FORGETFUL_STORE", good().set("DEFER_OVER_FORGETFUL_STORE", "perhaps")),

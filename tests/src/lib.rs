@@ -8,8 +8,10 @@ mod facilitator;
 mod fleet;
 mod http;
 mod listener;
+mod official;
 mod payer;
 mod proxy;
+mod script;
 mod server;
 mod shop;
 pub mod spelling;
@@ -18,8 +20,10 @@ pub use self::{
     facilitator::{Answer, ScriptedFacilitator},
     fleet::{Answered, Fleet},
     http::{Connection, Request, Response},
+    official::{Calls, Fault, OfficialFacilitator},
     payer::{Challenge, Payer, Payment, Window, now},
     proxy::{Cut, Line},
+    script::Script,
     server::{Delivery, Environment, Framework, Server},
     shop::{
         Books, FUNDS, GAS, MERCHANT, PAYER, QUOTE_KEY, Shop, eventually, paid_runs, persist, send_at_once,

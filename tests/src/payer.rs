@@ -89,6 +89,17 @@ impl Payer {
         Self { signer, address: account.address.to_owned() }
     }
 
+    /// One of many without an account of the chain's own, and without money.
+    ///
+    /// # Panics
+    /// With number 0, which is no key.
+    #[must_use]
+    pub fn numbered(number: u64) -> Self {
+        let signer = EvmSigner::from_hex(&format!("0x{number:064x}")).expect("small numbers are good keys");
+        let address = signer.address().to_string();
+        Self { signer, address }
+    }
+
     /// The address.
     #[must_use]
     pub fn address(&self) -> &str {
@@ -251,6 +262,16 @@ impl Payment {
         self.with(|json| {
             json["extensions"]["payment-identifier"]["info"] = json!({ "required": false, "id": id });
         })
+    }
+
+    /// The nonce of its authorization.
+    ///
+    /// # Panics
+    /// When it has none.
+    #[must_use]
+    #[track_caller]
+    pub fn nonce(&self) -> &str {
+        self.json["payload"]["authorization"]["nonce"].as_str().expect("an authorization has a nonce")
     }
 
     /// The header it goes into.

@@ -1,4 +1,6 @@
-//! The stock clients of both protocol versions pay each adapter over loopback.
+//! The stock clients of both protocol versions pay each adapter over loopback; and our facilitator serves the stock servers.
+
+mod ours;
 
 use std::process::Command;
 
@@ -13,14 +15,29 @@ fn run(script: &str, arguments: &[&str]) -> Value {
     run_as(script, arguments, None)
 }
 
+/// The same, with a `GET` and another payer's key.
+#[track_caller]
+fn run_with(script: &str, url: &str, key: &str) -> Value {
+    printed(script, &["GET", url], &[("PAYER_KEY", key)])
+}
+
 /// The same with a name for the payment.
 #[track_caller]
 fn run_as(script: &str, arguments: &[&str], id: Option<&str>) -> Value {
+    let id = id.map(|id| ("PAYMENT_ID", id));
+    printed(
+        script,
+        arguments,
+        &[Some(("PAYER_KEY", PAYER.key)), id].into_iter().flatten().collect::<Vec<_>>(),
+    )
+}
+
+#[track_caller]
+fn printed(script: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Value {
     let output = Command::new("node")
         .arg(script)
         .args(arguments)
-        .env("PAYER_KEY", PAYER.key)
-        .envs(id.map(|id| ("PAYMENT_ID", id)))
+        .envs(environment.iter().copied())
         .current_dir(devchain::interop_dir().expect("the stock clients are installed"))
         .output()
         .expect("the tests need Node.js 20 or later on the PATH");

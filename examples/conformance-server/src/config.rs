@@ -29,7 +29,6 @@ pub(crate) struct Config {
     quote_key: Option<QuoteKey>,
     store: StoreUrl,
     journal: Option<PathBuf>,
-    witness: Option<String>,
     resolve_within: Option<Duration>,
     veto: Option<VetoAt>,
     /// Where in a payment this process dies.
@@ -48,7 +47,16 @@ pub(crate) enum Framework {
 #[derive(Debug)]
 enum Settler {
     Node { url: String, gas_key: GasKey },
-    Facilitator(String),
+    Facilitator(Remote),
+}
+
+/// A facilitator somewhere else, and what of its word is checked here.
+#[derive(Debug)]
+struct Remote {
+    url: String,
+    settle_within: Option<Duration>,
+    witness_url: Option<String>,
+    checks_signatures: bool,
 }
 
 impl Config {
@@ -83,6 +91,7 @@ impl Config {
                     return Err(Mistake::new("SETTLE", problem));
                 }
             },
+            resolve_within: seconds("RESOLVE_WITHIN")?,
             defer_over_forgetful_store: match read(DEFER)?.as_deref() {
                 None => false,
                 Some("yes") => true,
@@ -96,11 +105,6 @@ impl Config {
                 .map_or_else(|| "memory:".parse(), |url| url.parse())
                 .map_err(|error| Mistake::new("STORE_URL", error))?,
             journal: read("JOURNAL")?.map(PathBuf::from),
-            witness: read("WITNESS_URL")?,
-            resolve_within: read("RESOLVE_WITHIN")?
-                .map(|seconds| seconds.parse().map(Duration::from_secs))
-                .transpose()
-                .map_err(|error| Mistake::new("RESOLVE_WITHIN", format!("is no number: {error}")))?,
             veto: read("VETO_AT")?
                 .map(|step| {
                     VetoAt::named(&step).ok_or_else(|| Mistake::new("VETO_AT", "is no step of a payment"))
@@ -133,11 +137,11 @@ impl Config {
             return Err(Mistake::new("SETTLE", problem));
         }
         let mut builder = Engine::builder(prices).settle(self.settle).store(store);
-        if self.defer_over_forgetful_store {
-            builder = builder.dangerous_defer_over_forgetful_store();
-        }
         if let Some(length) = self.resolve_within {
             builder = builder.resolve_within(length);
+        }
+        if self.defer_over_forgetful_store {
+            builder = builder.dangerous_defer_over_forgetful_store();
         }
         if let Some(veto) = self.veto {
             builder = builder.hooks(veto);
@@ -157,16 +161,8 @@ impl Config {
                 engine.preflight().await.map_err(|error| Mistake::new("RPC_URL", error))?;
                 Ok(engine)
             }
-            Settler::Facilitator(url) => {
-                let facilitator =
-                    HttpFacilitator::new(&url).map_err(|error| Mistake::new("FACILITATOR_URL", error))?;
-                if let Some(url) = self.witness {
-                    let witness =
-                        EvmWitness::new(&url).map_err(|error| Mistake::new("WITNESS_URL", error))?;
-                    builder = builder.witness(witness);
-                }
-                // Signatures are checked here all the same: a facilitator's yes is not taken for one.
-                let engine = build(builder.facilitator(facilitator).scheme(ExactEvm::new()))?;
+            Settler::Facilitator(remote) => {
+                let engine = build(remote.join(builder)?)?;
                 // One that comes up later than we do is no mistake.
                 if let Err(error) = engine.preflight().await {
                     tracing::warn!(%error, "facilitator not asked at start");
@@ -185,7 +181,7 @@ impl Settler {
                     GasKey::from_env("SIGNER_KEY").map_err(|error| Mistake::new("SIGNER_KEY", error))?;
                 Ok(Self::Node { url, gas_key })
             }
-            (None, Some(url)) => Ok(Self::Facilitator(url)),
+            (None, Some(url)) => Ok(Self::Facilitator(Remote::from_env(url)?)),
             (Some(_), Some(_)) => {
                 Err(Mistake::new("FACILITATOR_URL", "is set beside RPC_URL: settle in one way"))
             }
@@ -196,8 +192,51 @@ impl Settler {
     }
 }
 
+impl Remote {
+    fn from_env(url: String) -> Result<Self, Mistake> {
+        Ok(Self {
+            url,
+            settle_within: seconds("SETTLE_WITHIN")?,
+            witness_url: read("WITNESS_URL")?,
+            checks_signatures: match read("SIGNATURES")?.as_deref() {
+                None | Some("here") => true,
+                Some("facilitator") => false,
+                Some(other) => {
+                    return Err(Mistake::new(
+                        "SIGNATURES",
+                        format!("is {other:?}, wanted here or facilitator"),
+                    ));
+                }
+            },
+        })
+    }
+
+    fn join(self, builder: EngineBuilder) -> Result<EngineBuilder, Mistake> {
+        let mut facilitator =
+            HttpFacilitator::new(&self.url).map_err(|error| Mistake::new("FACILITATOR_URL", error))?;
+        if let Some(length) = self.settle_within {
+            facilitator = facilitator.settle_timeout(length);
+        }
+        let mut builder = builder.facilitator(facilitator);
+        if self.checks_signatures {
+            // A facilitator's yes is not taken for a good signature.
+            builder = builder.scheme(ExactEvm::new());
+        }
+        if let Some(url) = self.witness_url {
+            let witness = EvmWitness::new(&url).map_err(|error| Mistake::new("WITNESS_URL", error))?;
+            builder = builder.witness(witness);
+        }
+        Ok(builder)
+    }
+}
+
 fn build(builder: EngineBuilder) -> Result<Engine, Mistake> {
     builder.build().map_err(|error: ConfigError| Mistake::new("environment", error))
+}
+
+fn seconds(variable: &'static str) -> Result<Option<Duration>, Mistake> {
+    let length = read(variable)?.map(|text| text.parse().map(Duration::from_secs)).transpose();
+    length.map_err(|error| Mistake::new(variable, format!("is no number of seconds: {error}")))
 }
 
 fn read(variable: &'static str) -> Result<Option<String>, Mistake> {

@@ -8,6 +8,8 @@
 //! | `PAY_TO` | who is paid on `eip155:84532` |
 //! | `RPC_URL`, `SIGNER_KEY` | settle on this node, with gas from this key |
 //! | `FACILITATOR_URL` | or settle through this facilitator |
+//! | `SETTLE_WITHIN` | how many seconds that facilitator may take; default: 30 |
+//! | `SIGNATURES` | with that facilitator: checked `here` (default) or by the `facilitator` |
 //! | `WITNESS_URL` | look for what that facilitator settles at this node |
 //! | `RESOLVE_WITHIN` | how many seconds a request waits for an outcome; default: 30 |
 //! | `VETO_AT` | a hook says no there: `challenge`, `before_verify`, `after_verify` or `before_settle` |
