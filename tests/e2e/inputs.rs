@@ -1,6 +1,6 @@
 //! `Paid<E>`, and a demand taken by hand, over real sockets.
 
-use x402_tests::Request;
+use x402_tests::{Framework, Request};
 
 use crate::stall::{EVERY, Stall};
 
@@ -34,8 +34,12 @@ fn a_client_that_leaves_before_its_money_has_moved_is_owed() {
         let stall = Stall::open(framework);
         let request = stall.paying(&Request::post("/orders", "two eggs"));
         stall.facilitator.next_settle(SettleAnswer::Hang);
-        let connection = stall.begin(&request);
+        let mut connection = stall.begin(&request);
         eventually("the money is about to move", || stall.facilitator.settle_calls() == 1);
+        if framework != Framework::Actix {
+            connection.end().unwrap();
+            assert!(connection.response(false).is_err(), "{framework}: it has seen that nobody waits");
+        }
         drop(connection);
         stall.facilitator.release();
         eventually("it has moved", || stall.transfers() == 1);
@@ -44,7 +48,7 @@ fn a_client_that_leaves_before_its_money_has_moved_is_owed() {
             answer = request.send(stall.address).unwrap();
         }
         // actix finds out when it writes: then the response was handed to a connection that was still there.
-        if framework == x402_tests::Framework::Actix && answer.status == 409 {
+        if framework == Framework::Actix && answer.status == 409 {
             assert_eq!(answer.receipt()["success"], true);
         } else {
             assert_eq!((answer.status, answer.text().as_str()), (200, "ordered: two eggs"), "{framework}");
