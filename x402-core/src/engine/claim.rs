@@ -333,12 +333,8 @@ impl Engine {
             return self.conflict(Conflict::AlreadyUsed, order, version);
         }
         let reason = RejectReason::from_code(order.reason.as_deref().unwrap_or("unexpected_settle_error"));
-        let code = match version {
-            X402Version::V1 => reason.code_v1(),
-            X402Version::V2 => reason.code(),
-        };
         let receipt = crate::facilitator::Settlement::failed_receipt(
-            code,
+            claim.payment.code(&reason),
             order.transaction.as_deref(),
             &option.network,
             &order.payer,

@@ -9,7 +9,7 @@ use super::{Engine, PaidContext, replies};
 use crate::{
     Reply, SettleTiming,
     adapter::handler_failed,
-    error::{BodyError, Malformed, Unavailable},
+    error::{BodyError, Malformed, ReasonNames, Unavailable},
     head::{Header, RequestFacts, RequestHead},
     order::{PaymentId, RequestFingerprint},
     price::{Lookup, PriceOption, Rule, RulePrice},
@@ -49,6 +49,8 @@ pub struct Attempt {
     pub(super) payment: Option<Box<Presented>>,
     /// The dialect of the payment.
     pub(super) version: Option<X402Version>,
+    /// How its refusal is named, once it was read.
+    pub(super) names: ReasonNames,
     /// What the client calls its payment, where the route lets it.
     pub(super) payment_id: Option<PaymentId>,
     body_limit: Option<usize>,
@@ -184,6 +186,7 @@ impl Attempt {
             ),
             replayable: !head.has_body(),
             version: payment.as_ref().map(|payment| payment.payment.version()),
+            names: ReasonNames::default(),
             payment: payment.map(Box::new),
             payment_id,
             body_limit,
