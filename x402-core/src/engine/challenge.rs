@@ -69,10 +69,11 @@ impl Engine {
             let price =
                 pricer.price(facts).await.and_then(|price| Ok(self.prices.resolve(&price, &attempt.rule)?));
             let rule = &attempt.rule;
-            let first = self.timing(rule) == SettleTiming::BeforeHandler || rule.after_input;
+            let first = self.timing(rule) == SettleTiming::BeforeHandler;
             let price = match price {
                 Ok(options) if first && options.iter().any(PriceOption::is_upto) => Err(
-                    "it charges for what was used, and its route is settled before, or paid after its input"
+                    "it charges for what was used, and its route is settled before its handler, as one that is \
+                     paid after its input is; say when it is settled"
                         .into(),
                 ),
                 price => price,

@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc};
 
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
+use tracing::Span;
 
 use super::{Engine, PaidContext, replies};
 use crate::{
@@ -59,6 +60,8 @@ pub struct Attempt {
     pub(super) facts: Option<RequestFacts>,
     /// The computed price, once it was asked for.
     pub(super) own: OnceCell<Arc<[PriceOption]>>,
+    /// The span that its handler runs in already.
+    pub(super) span: Option<Span>,
 }
 
 impl fmt::Debug for Attempt {
@@ -193,6 +196,7 @@ impl Attempt {
             body_digest: None,
             facts,
             own: OnceCell::new(),
+            span: None,
         })
     }
 }
