@@ -197,5 +197,7 @@ fn a_missing_allowance_is_a_failed_precondition(framework: Framework) {
     let other = metered.paid(Request::get("/used?use=5"));
     let poor = serde_json::json!({ "isValid": false, "invalidReason": "permit2_insufficient_balance" });
     metered.facilitator.on_verify(Answer::Json(200, poor));
-    assert_eq!(metered.server.send(&other).status, 402);
+    let refused = metered.server.send(&other);
+    assert_eq!(refused.status, 402);
+    assert_eq!(refused.decoded("payment-required").unwrap()["error"], "permit2_insufficient_balance");
 }
