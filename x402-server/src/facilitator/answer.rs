@@ -231,6 +231,7 @@ const RETRY_AFTER: u8 = 5;
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
+    use x402_core::{price::PriceOption, testing::TestPayer};
 
     use super::*;
 
@@ -302,6 +303,23 @@ mod tests {
         ] {
             let shown = format!("{verified:?}");
             assert_eq!(body(&dialect(version).verified(verified, "0xA")), (status, wanted), "{shown}");
+        }
+    }
+
+    #[test]
+    fn reasons_have_the_names_of_how_the_payment_moves_its_money() {
+        let usdc = "0x036CbD53842c5426634e7929541eC2318f3dCF7e";
+        let account = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C";
+        let option = PriceOption::new("eip155:84532".parse().unwrap(), usdc, 10_000_u64, account);
+        for (option, signature, failed) in [
+            (option.clone(), "invalid_exact_evm_signature", "invalid_exact_evm_transaction_failed"),
+            (option.clone().permit2(), "invalid_permit2_signature", "invalid_exact_evm_transaction_failed"),
+            (option.upto(account), "invalid_permit2_signature", "invalid_upto_evm_transaction_failed"),
+        ] {
+            let payment = TestPayer::new("alice").payment(&option);
+            let dialect = dialect(X402Version::V2).about(&payment);
+            assert_eq!(dialect.code(&RejectReason::WrongSignature), signature);
+            assert_eq!(dialect.code(&RejectReason::TransferFailed), failed);
         }
     }
 
