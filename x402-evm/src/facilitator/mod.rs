@@ -19,6 +19,7 @@ use x402_core::{
     time::{Clock, SystemClock},
     wire::{
         X402Version,
+        extension::EIP2612_GAS_SPONSORING,
         facilitator::{SupportedKind, SupportedResponse},
     },
 };
@@ -210,7 +211,7 @@ impl Facilitator for EvmFacilitator {
             if self.0.facts.has_permit2(&self.0.rpc).await? {
                 let extra = json!({ "facilitatorAddress": account }).as_object().cloned();
                 kinds.push(SupportedKind { extra, ..kind(X402Version::V2, "upto", network.as_str()) });
-                extensions.push(sponsored::EIP2612_GAS_SPONSORING.to_owned());
+                extensions.push(EIP2612_GAS_SPONSORING.to_owned());
             }
             kinds.extend(network.v1_name().map(|name| kind(X402Version::V1, "exact", name)));
             let signers = [(network.to_string(), vec![account])].into();
