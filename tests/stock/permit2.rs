@@ -1,7 +1,7 @@
 //! The stock client of version 2 pays through Permit2: ceilings and fixed prices, approved before or in the same go.
 
 use serde_json::Value;
-use x402_tests::{Books, Framework, GAS, PAYER, Server, Shop, paid_runs};
+use x402_tests::{Books, Framework, GAS, MERCHANT, PAYER, Script, Server, Shop, paid_runs};
 
 use crate::{ours::Ours, printed};
 
@@ -25,20 +25,16 @@ fn the_version_2_client_pays_through_permit2() {
             environment.set("UPTO_SETTLER", GAS.address).set("ASK_AT_START", "yes")
         });
         // A ceiling last: what was not used of it stays approved.
-        let routes = [("/permit2", 1000), ("/used?use=1234", 1234)];
-        let mut income = 0;
-        for (sold, signed) in [2, 1].into_iter().enumerate() {
-            if sold == 1 {
+        let sales = [("/permit2", 2, 1000), ("/used?use=1234", 2, 2234), ("/used?use=1234", 1, 3468)];
+        for (path, signed, income) in sales {
+            if signed == 1 {
                 shop.chain.approve_permit2(PAYER.address, 1_000_000).unwrap();
             }
-            for (path, moved) in routes {
-                let paid = buy(&shop.server, path, shop.chain.url());
-                assert_paid(&paid, signed, &format!("{framework}, {path}"));
-                income += moved;
-                assert_eq!(shop.books().income, income, "{framework}, {path}");
-            }
+            let paid = buy(&shop.server, path, shop.chain.url());
+            assert_paid(&paid, signed, &format!("{framework}, {path}"));
+            assert_eq!(shop.books().income, income, "{framework}, {path}");
         }
-        assert_eq!(shop.books(), Books::of(&[("GET /used", 2), ("GET /permit2", 2)], 4, 4468), "{framework}");
+        assert_eq!(shop.books(), Books::of(&[("GET /used", 2), ("GET /permit2", 1)], 3, 3468), "{framework}");
     }
 }
 
@@ -49,6 +45,24 @@ fn without_an_offer_the_version_2_client_needs_an_allowance() {
     let refused = buy(&shop.server, "/permit2", shop.chain.url());
     assert_eq!((&refused["status"], &refused["signed"]), (&412.into(), &1.into()), "{refused}");
     assert_eq!(shop.books(), Books::empty());
+}
+
+/// The official server charges what was used, through our facilitator, which brings the client's approval along.
+#[test]
+fn the_official_server_charges_what_was_used_through_our_facilitator() {
+    let ours = Ours::start();
+    let official =
+        Script::start("server-v2.mjs", &[("FACILITATOR_URL", &ours.url()), ("PAY_TO", MERCHANT.address)]);
+    for (sold, signed) in [2, 1].into_iter().enumerate() {
+        let environment = [("PAYER_KEY", PAYER.key), ("RPC_URL", ours.chain.url())];
+        let paid = printed("pay-v2.mjs", &["GET", &official.url("/used")], &environment);
+        assert_paid(&paid, signed, "the official server");
+        assert_eq!(paid["settlement"]["amount"], "1234", "{paid}");
+        let income = ours.chain.income(MERCHANT.address).unwrap();
+        assert_eq!((income.len(), income[sold].amount), (sold + 1, 1234));
+        assert_eq!(paid["settlement"]["transaction"], income[sold].transaction.as_str());
+        ours.chain.approve_permit2(PAYER.address, 1_000_000).unwrap();
+    }
 }
 
 #[test]
@@ -66,5 +80,5 @@ fn the_version_2_client_pays_through_permit2_and_our_facilitator() {
         assert_eq!(ours.transfers(), sold + 1, "{path}");
     }
     assert_eq!(paid_runs(&server).into_values().sum::<u64>(), 2);
-    assert_eq!(ours.chain.balance(x402_tests::MERCHANT.address).unwrap(), 2234);
+    assert_eq!(ours.chain.balance(MERCHANT.address).unwrap(), 2234);
 }

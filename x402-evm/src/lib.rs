@@ -62,7 +62,8 @@
 //! start-up check finds that out.
 //!
 //! - A payer approves Permit2 once per token, or signs the approval with a payment (EIP-2612); it then comes to the chain
-//!   in the settlement itself. Without either the payment is refused with `permit2_allowance_required`.
+//!   in the settlement itself. An engine that was [started](x402_core::EngineBuilder::start) asks for such approvals by
+//!   itself. Without either the payment is refused with `permit2_allowance_required`.
 //! - `upto` is settled by one account, which the payer signs for: `EvmFacilitator::gas_account`. A charge of zero is a
 //!   settlement without a transaction, and leaves the authorization unused on the chain: whoever settles must remember it.
 //! - Permit2 logs no nonces. `EvmWitness` reads them from the calls of the proxies in the transactions that paid the
