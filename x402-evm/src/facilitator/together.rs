@@ -186,13 +186,13 @@ impl Inner {
                 return;
             }
         };
-        tracing::debug!(transaction = %sent.hash(), settlements = passengers.len(), "settlements sent together");
         let tell = |hash| {
             for passenger in &passengers {
                 passenger.stage.send_replace(Stage::Sent(hash));
             }
         };
         tell(sent.hash());
+        tracing::debug!(transaction = %sent.hash(), settlements = passengers.len(), "settlements sent together");
         let fate = self.sender.watch(&mut sent, self.patience(), tell).await;
         let hash = sent.hash();
         passengers.drain(..).for_each(|passenger| passenger.ends(Ride::Sent(hash, fate.clone())));
