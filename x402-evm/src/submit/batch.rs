@@ -28,7 +28,11 @@ impl Default for Batching {
 }
 
 impl Batching {
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+    /// Checks both against their bounds; the start-up check does, too.
+    ///
+    /// # Errors
+    /// [`ConfigError`] that says what was wanted.
+    pub fn check(&self) -> Result<(), ConfigError> {
         let wrong = |problem: String| Err(ConfigError::new("batch", problem));
         if self.window.is_zero() || self.window > LONGEST {
             return wrong(format!(

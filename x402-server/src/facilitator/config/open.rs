@@ -39,7 +39,10 @@ impl FacilitatorConfig {
             };
             watch.look(&gauge).await;
             let account = facilitator.gas_account();
-            tracing::info!(network = %network.id, %account, gas = gauge.gas().as_str(), "network is served");
+            let batch = network.batch.as_ref().map(|(batching, _)| batching);
+            let batch = batch.map(|batching| format!("{} within {:?}", batching.most, batching.window));
+            let gas = gauge.gas().as_str();
+            tracing::info!(network = %network.id, %account, gas, batch, "network is served");
             builder =
                 builder.network(ServedNetwork::new(network.id.clone(), facilitator).gauge(gauge.clone()));
             watches.push((watch, gauge));
@@ -64,22 +67,30 @@ impl NetworkConfig {
             facilitator = facilitator
                 .journal(journal.map_err(|error| ConfigError::new(at, problem(&error)).with_source(error))?);
         }
+        if let Some((batching, _)) = &self.batch {
+            facilitator = facilitator.batch(*batching);
+        }
         let found = facilitator.chain_id().await.map_err(|error| {
             at_node(format!("{error}; check the address, and that the node runs")).with_source(error)
         })?;
         if found != self.chain_id {
             return Err(at_node(format!("the node is on eip155:{found}; name one that is on {}", self.id)));
         }
-        facilitator.preflight(&[]).await.map_err(|error| {
-            let on = format!("{} on {}", error.at(), self.id);
-            ConfigError::new(&self.gas_at, format!("{on}: {}", problem(&error))).with_source(error)
+        facilitator.preflight(&[]).await.map_err(|error| match &self.batch {
+            Some((_, at)) if error.at() == "batch" => {
+                ConfigError::new(at, problem(&error)).with_source(error)
+            }
+            _ => {
+                let on = format!("{} on {}", error.at(), self.id);
+                ConfigError::new(&self.gas_at, format!("{on}: {}", problem(&error))).with_source(error)
+            }
         })?;
         Ok(facilitator)
     }
 }
 
 /// An error without the place it names, which another place stands for.
-fn problem(error: &ConfigError) -> String {
+pub(super) fn problem(error: &ConfigError) -> String {
     let text = error.to_string();
     text.strip_prefix(error.at()).and_then(|text| text.strip_prefix(": ")).unwrap_or(&text).to_owned()
 }
