@@ -252,12 +252,14 @@ async fn a_batch_that_is_given_up_leaves_each_unresolved() {
     let world = World::start();
     let facilitator = world.facilitator().batch(full_at(2));
     let payments = [world.payment(1), world.payment(20)];
+    // With one listener alone, other threads could decide that nobody listens.
+    let second = tracing::Dispatch::new(Trap);
     let trap = tracing::subscriber::set_default(Arc::new(Trap));
     for settling in all_settling(&facilitator, &payments) {
         let unresolved = settling.await.unwrap();
         assert!(matches!(unresolved, Err(SettleError::Unresolved { .. })), "{unresolved:?}");
     }
-    drop(trap);
+    drop((trap, second));
     for payment in &payments {
         settle(&facilitator, payment).await;
     }

@@ -40,8 +40,10 @@ async fn deferred_settlements_share_transactions() {
         .deferred(DeferredLimits::default().per_payer(10 * ORDERS))
         .build()
         .unwrap();
-    tokio::spawn(engine.worker());
-    tokio::task::yield_now().await;
+    let mut worker = Box::pin(engine.worker());
+    // Without a sign of life from it nothing is deferred.
+    let _ = tokio::time::timeout(Duration::ZERO, &mut worker).await;
+    tokio::spawn(worker);
 
     // Nothing can be settled before a response leaves.
     chain.set_automine(false).unwrap();
