@@ -167,8 +167,10 @@ impl EvmFacilitator {
     /// Each keeps an outcome of its own: one that fails, fails alone, and one that a failed transaction left as it was
     /// is sent again by itself. Only EIP-3009 payments from plain accounts, in tokens of the
     /// [table](x402_core::price::known_network), are put together; others go alone, as does one that nobody joins. A
-    /// settlement is sent later by up to the window, and cheaper: most of what a transaction costs beside its transfer is paid
-    /// once.
+    /// settlement is sent later by up to the window, and cheaper: what a transaction costs beside its transfer is paid once.
+    ///
+    /// A payer whose plain account becomes a contract between the last look and the block can burn the gas of its whole
+    /// batch. The others are then settled alone; what that may cost grows with [`most`](Batching::most).
     ///
     /// ```no_run
     /// use x402_evm::{Batching, EvmFacilitator, GasKey};

@@ -290,3 +290,79 @@ async fn gather(mut boarded: UnboundedReceiver<Passenger>, closes: Instant) -> V
     }
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use x402_core::scheme::EvmAddress;
+
+    use super::*;
+
+    /// Which payments each batch has, by the number in their key, and the batches in their order.
+    struct Harbour {
+        batches: Batches,
+        departed: Vec<UnboundedReceiver<Passenger>>,
+        ends: Vec<oneshot::Receiver<Ride>>,
+    }
+
+    impl Harbour {
+        fn new() -> Self {
+            Self { batches: Batches::default(), departed: Vec::new(), ends: Vec::new() }
+        }
+
+        fn board(&mut self, number: u8, most: usize, gas_limit: u64) {
+            let (end, ended) = oneshot::channel();
+            let passenger = Passenger {
+                payment: PaymentKey::from_bytes([number; 32]),
+                chain_id: 1,
+                call: Call { from: EvmAddress::ZERO, to: EvmAddress::ZERO, data: vec![0; 292], gas_limit },
+                stage: Arc::new(watch::channel(Stage::Preparing).0),
+                end,
+            };
+            self.ends.push(ended);
+            let batching = Batching { window: Duration::from_secs(5), most };
+            let departed = &mut self.departed;
+            self.batches.board(passenger, batching, Instant::now(), |boarded, _| departed.push(boarded));
+        }
+
+        /// The payments of the batch that left first, which must not wait.
+        async fn first(&mut self) -> Vec<u8> {
+            let closes = Instant::now() + Duration::from_secs(60);
+            let gathered =
+                tokio::time::timeout(Duration::from_secs(5), gather(self.departed.remove(0), closes));
+            gathered.await.expect("it leaves at once").iter().map(|one| one.payment.as_bytes()[0]).collect()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_batch_and_one_that_the_next_does_not_fit_leave_at_once() {
+        let mut harbour = Harbour::new();
+        (1..=4).for_each(|number| harbour.board(number, 3, 100_000));
+        assert_eq!(harbour.first().await, [1, 2, 3]);
+        harbour.board(5, 3, 14_950_000);
+        assert_eq!(harbour.first().await, [4]);
+        assert_eq!(harbour.departed.len(), 1, "the last one waits for others");
+    }
+
+    #[tokio::test]
+    async fn who_comes_when_the_doors_are_shut_opens_the_next() {
+        let mut harbour = Harbour::new();
+        harbour.board(1, 3, 100_000);
+        let mut left = harbour.departed.remove(0);
+        left.close();
+        harbour.board(2, 3, 100_000);
+        harbour.board(3, 3, 100_000);
+        harbour.board(4, 3, 100_000);
+        assert_eq!(harbour.first().await, [2, 3, 4]);
+        assert_eq!(left.recv().await.map(|one| one.payment.as_bytes()[0]), Some(1), "nobody is lost");
+    }
+
+    #[tokio::test]
+    async fn who_was_aboard_hears_of_the_end_of_whoever_carried_it() {
+        let mut harbour = Harbour::new();
+        harbour.board(1, 3, 100_000);
+        harbour.departed.clear();
+        assert!(harbour.ends.remove(0).await.is_err());
+    }
+}
