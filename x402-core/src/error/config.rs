@@ -27,6 +27,13 @@ impl ConfigError {
         self
     }
 
+    /// The same mistake, under the name that the operator wrote it down by.
+    #[must_use]
+    pub fn moved_to(mut self, at: impl Into<String>) -> Self {
+        self.at = at.into();
+        self
+    }
+
     /// The part of the configuration that is wrong.
     #[must_use]
     pub fn at(&self) -> &str {

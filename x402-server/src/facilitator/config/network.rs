@@ -11,7 +11,7 @@ use x402_core::{
 use x402_evm::{Batching, ContractAccounts, GasKey};
 use zeroize::Zeroizing;
 
-use super::{file::NetworkTable, open::problem, place::Text, seconds};
+use super::{file::NetworkTable, place::Text, seconds};
 use crate::facilitator::gauge::COIN_DECIMALS;
 
 /// A network, with everything of it that can be known without asking its node.
@@ -180,8 +180,9 @@ fn batch(text: Text<'_>, table: &NetworkTable) -> Result<Option<(Batching, Strin
         window: window.map_or(default.window, Duration::from_millis),
         most: most.unwrap_or(default.most),
     };
-    batching.check().map_err(|error| text.wrong("batch", value, problem(&error)))?;
-    Ok(Some((batching, text.at("batch", value))))
+    let at = text.at("batch", value);
+    batching.check().map_err(|error| error.moved_to(&at))?;
+    Ok(Some((batching, at)))
 }
 
 impl fmt::Debug for NetworkConfig {

@@ -55,7 +55,7 @@ impl NetworkConfig {
     async fn open(&self) -> Result<EvmFacilitator, ConfigError> {
         let at_node = |problem: String| ConfigError::new(&self.rpc_at, problem);
         let mut facilitator = EvmFacilitator::new(&self.rpc_url, self.gas_key.clone())
-            .map_err(|error| at_node(problem(&error)))?
+            .map_err(|error| error.moved_to(&self.rpc_at))?
             .confirmations(self.confirmations)
             .receipt_timeout(self.answer)
             .contract_accounts(self.accounts.clone());
@@ -64,8 +64,7 @@ impl NetworkConfig {
         }
         if let Some((path, at)) = &self.journal {
             let journal = FileJournal::open(path);
-            facilitator = facilitator
-                .journal(journal.map_err(|error| ConfigError::new(at, problem(&error)).with_source(error))?);
+            facilitator = facilitator.journal(journal.map_err(|error| error.moved_to(at))?);
         }
         if let Some((batching, _)) = &self.batch {
             facilitator = facilitator.batch(*batching);
@@ -77,22 +76,14 @@ impl NetworkConfig {
             return Err(at_node(format!("the node is on eip155:{found}; name one that is on {}", self.id)));
         }
         facilitator.preflight(&[]).await.map_err(|error| match &self.batch {
-            Some((_, at)) if error.at() == "batch" => {
-                ConfigError::new(at, problem(&error)).with_source(error)
-            }
+            Some((_, at)) if error.at() == "batch" => error.moved_to(at),
             _ => {
-                let on = format!("{} on {}", error.at(), self.id);
-                ConfigError::new(&self.gas_at, format!("{on}: {}", problem(&error))).with_source(error)
+                let at = format!("{}, {} on {}", self.gas_at, error.at(), self.id);
+                error.moved_to(at)
             }
         })?;
         Ok(facilitator)
     }
-}
-
-/// An error without the place it names, which another place stands for.
-pub(super) fn problem(error: &ConfigError) -> String {
-    let text = error.to_string();
-    text.strip_prefix(error.at()).and_then(|text| text.strip_prefix(": ")).unwrap_or(&text).to_owned()
 }
 
 impl Opened {
