@@ -51,6 +51,8 @@
 //!   what it led to; money moves once.
 //! - One gas account carries any number of settlements at once: no nonce is used twice or left out, and a stuck
 //!   transaction is replaced at a higher fee.
+//! - With `EvmFacilitator::batch`, settlements that come within a window share one transaction, and keep an outcome each: for
+//!   half the gas, and without a queue for the account's nonces.
 //! - Contract accounts (ERC-1271, EIP-7702, ERC-6492) pay only where `ContractAccounts` lets them.
 //!
 //! Give every process a gas account of its own, holding no more coins than it should be able to lose.
@@ -131,6 +133,6 @@ pub use self::{
     error::ChainError,
     facilitator::{EvmFacilitator, GasLevel},
     gas_key::GasKey,
-    submit::{FileJournal, Journal, JournalEntry, MemoryJournal},
+    submit::{Batching, FileJournal, Journal, JournalEntry, MemoryJournal},
     witness::EvmWitness,
 };
