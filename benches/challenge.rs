@@ -35,7 +35,7 @@ fn render(prices: &Prices, sealer: &QuoteSealer) -> Reply {
     let template: &ChallengeTemplate = &price.challenge;
     template.render(&ChallengeRequest {
         status: 402,
-        reason: None,
+        error: None,
         payer: None,
         scope: rule.scope("GET", PRICED, None),
         sealer,

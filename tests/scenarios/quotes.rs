@@ -75,7 +75,7 @@ fn quoted_at(shop: &Shop, time: u64) -> Challenge {
     let reply = ChallengeTemplate::new(&resource, BindingLevel::Terms, PaymentIdentifier::Off, &[option])
         .render(&ChallengeRequest {
             status: 402,
-            reason: None,
+            error: None,
             payer: None,
             scope: QuoteScope::new(&origin, "GET /exact", "GET", "/exact", None),
             sealer: &QuoteSealer::new(&QuoteKey::from_hex(QUOTE_KEY).unwrap(), &[]),

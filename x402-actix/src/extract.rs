@@ -63,6 +63,8 @@ impl FromRequest for PaidContext {
 /// }
 /// ```
 ///
+/// On a route that is paid after its input, [`Paid::charge`](crate::Paid::charge) has it.
+///
 /// # Errors
 /// As for [`PaidContext`].
 #[derive(Clone, Debug)]

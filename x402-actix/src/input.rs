@@ -14,13 +14,14 @@ use actix_web::{
 };
 use x402_core::{Bill, Demand, NotPaid};
 
-use crate::PaidContext;
+use crate::{Charge, PaidContext};
 
 /// The handler's input, and the payment that was asked for once the input was found to be good.
 ///
 /// `E` is extracted first. What it refuses is answered as it does that, with or without a payment, and nobody is asked for
 /// money. Then the payment is demanded, verified and, by default, settled; then the handler runs. For that the price of
-/// the route is marked [`after_input`](x402_core::price::PriceRule::after_input).
+/// the route is marked [`after_input`](x402_core::price::PriceRule::after_input). Where it is a ceiling, it is settled after
+/// the handler, which says by [`charge`](Self::charge) what was used.
 ///
 /// ```
 /// use actix_web::{App, test, web};
@@ -65,6 +66,8 @@ pub struct Paid<E> {
     pub input: E,
     /// Who paid for it, and how much.
     pub payment: PaidContext,
+    /// Says what was used, where the price is a ceiling.
+    pub charge: Charge,
 }
 
 impl<E> Deref for Paid<E> {
@@ -91,8 +94,8 @@ impl<E: FromRequest + 'static> FromRequest for Paid<E> {
         Box::pin(async move {
             let input = input.await.map_err(Into::into)?;
             others_first().await;
-            let payment = bill.pay().await.map_err(PaywallAnswers)?;
-            Ok(Self { input, payment: PaidContext(payment) })
+            let (payment, charge) = bill.pay().await.map_err(PaywallAnswers)?;
+            Ok(Self { input, payment: PaidContext(payment), charge: Charge(charge) })
         })
     }
 }

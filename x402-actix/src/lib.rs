@@ -175,7 +175,8 @@
 //! ```
 //!
 //! A handler of such a route that answers with a success without having been paid has its response withheld: 500, and the
-//! log names the route. What can only be told by hand, takes the request's [`Demand`] by hand.
+//! log names the route. What counts as one is what [would be paid for](EngineBuilder::success). Where the price is a ceiling, the
+//! handler says by [`Paid::charge`] what it used. What can only be told by hand, takes the request's [`Demand`] by hand.
 //!
 //! # Retries
 //!

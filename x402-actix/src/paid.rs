@@ -68,13 +68,20 @@ where
     let method = request.method().clone();
     let (demand, till) = engine.demand(attempt);
     request.extensions_mut().insert(demand);
-    let response = catch_panic(async move { inner.call(request).await }).await;
-    let status = match &response {
-        Ok(Ok(response)) => response.status().as_u16(),
-        Ok(Err(error)) => error.as_response_error().status_code().as_u16().max(400),
-        Err(_) => 500,
+    let handler = async move {
+        let mut response = inner.call(request).await?;
+        strip_reserved(response.headers_mut());
+        Ok(response)
     };
-    match till.close(status) {
+    let response = catch_panic(handler.instrument(till.span().clone())).await;
+    let mut outcome = Outcome::failed();
+    if let Ok(Ok(response)) = &response {
+        outcome = Outcome::streaming(response.status().as_u16());
+        if till.reads_headers() {
+            outcome.headers = owned(response.headers());
+        }
+    }
+    match till.close(&outcome) {
         Closed::Enter(ticket) => {
             let handled = match response {
                 Ok(Ok(response)) => {
@@ -92,7 +99,6 @@ where
         },
         Closed::Pass(mut release) => match response {
             Ok(Ok(mut response)) => {
-                strip_reserved(response.headers_mut());
                 apply(&mut release, response.headers_mut());
                 Ok(response.map_into_left_body())
             }

@@ -68,6 +68,8 @@ impl<S: Sync> OptionalFromRequestParts<S> for PaidContext {
 /// # let _ = axum::Router::<()>::new().route("/", axum::routing::post(complete));
 /// ```
 ///
+/// On a route that is paid after its input, [`Paid::charge`](crate::Paid::charge) has it.
+///
 /// # Rejection
 /// As that of [`PaidContext`].
 #[derive(Clone, Debug)]

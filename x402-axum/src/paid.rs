@@ -9,13 +9,14 @@ use axum::{
 };
 use x402_core::{Bill, Demand, NotPaid};
 
-use crate::PaidContext;
+use crate::{Charge, PaidContext};
 
 /// The handler's input, and the payment that was asked for once the input was found to be good.
 ///
 /// `E` is extracted first. What it refuses is answered as it does that, with or without a payment, and nobody is asked for
 /// money. Then the payment is demanded, verified and, by default, settled; then the handler runs. For that the price of
-/// the route is marked [`after_input`](x402_core::price::PriceRule::after_input).
+/// the route is marked [`after_input`](x402_core::price::PriceRule::after_input). Where it is a ceiling, it is settled after
+/// the handler, which says by [`charge`](Self::charge) what was used.
 ///
 /// ```
 /// use axum::{Json, Router, body::Body, http::Request, routing::post};
@@ -60,6 +61,8 @@ pub struct Paid<E> {
     pub input: E,
     /// Who paid for it, and how much.
     pub payment: PaidContext,
+    /// Says what was used, where the price is a ceiling.
+    pub charge: Charge,
 }
 
 impl<E> Deref for Paid<E> {
@@ -100,8 +103,8 @@ where
 
 impl<E> Paid<E> {
     async fn once(bill: Bill, input: E) -> Result<Self, NotPaid> {
-        let payment = bill.pay().await?;
-        Ok(Self { input, payment: PaidContext(payment) })
+        let (payment, charge) = bill.pay().await?;
+        Ok(Self { input, payment: PaidContext(payment), charge: Charge(charge) })
     }
 }
 

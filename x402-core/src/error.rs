@@ -13,9 +13,11 @@ mod body;
 mod config;
 mod conflict;
 mod malformed;
+mod names;
 mod reject;
 mod unavailable;
 
+pub(crate) use self::names::ReasonNames;
 pub use self::{
     body::BodyError, config::ConfigError, conflict::Conflict, malformed::Malformed, reject::RejectReason,
     unavailable::Unavailable,

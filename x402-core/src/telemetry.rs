@@ -3,8 +3,13 @@
 //! Metrics go through the `metrics` facade; an application that installs no recorder pays next to nothing. Each
 //! paid request has one span, `x402.payment`, and each order that the worker looks after one, `x402.recovery`, with `route`, `network`, `payer`, `order` and `outcome` filled in as they
 //! become known. Signatures, headers, query strings and bodies are in neither.
+//!
+//! Handlers run in the span of their payment. On a route that is paid [after its input](crate::price::PriceRule::after_input)
+//! it begins with the handler, and knows the payer from the payment on: a request that is refused for its input has a span
+//! without one.
 
 use metrics::{Key, Level, Metadata};
+use tracing::{Span, field::Empty};
 
 /// Counter: 402 answers to requests without a payment.
 pub const CHALLENGES: &str = "x402_challenges_total";
@@ -52,6 +57,19 @@ pub(crate) fn challenged() {
     static KEY: Key = Key::from_static_name(CHALLENGES);
     static METADATA: Metadata<'_> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
     metrics::with_recorder(|recorder| recorder.register_counter(&KEY, &METADATA)).increment(1);
+}
+
+/// The span of a payment for a route: what else it tells is recorded when it is known.
+pub(crate) fn payment_span(route: &str) -> Span {
+    tracing::info_span!(
+        "x402.payment",
+        route,
+        network = Empty,
+        amount = Empty,
+        payer = Empty,
+        order = Empty,
+        outcome = Empty,
+    )
 }
 
 /// A reason code as a label: facilitators' own texts are unbounded and fold into one.

@@ -156,7 +156,7 @@
 //!     }
 //!     let bill = demand.and_then(|demand| demand.take()).ok_or("not behind a paywall")?;
 //!     Ok::<_, BoxError>(match bill.pay().await {
-//!         Ok(paid) => Response::new(Full::from(format!("sold to {}", paid.payer))),
+//!         Ok((paid, _)) => Response::new(Full::from(format!("sold to {}", paid.payer))),
 //!         Err(_) => Response::new(Full::default()),               // the paywall sends its own answer
 //!     })
 //! });

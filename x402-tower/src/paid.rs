@@ -76,16 +76,24 @@ where
     let (demand, till) = engine.demand(attempt);
     request.extensions_mut().insert(demand);
     let handler = async {
-        let response = ready.call(request).await;
+        let mut response = ready.call(request).await;
         drop(ready);
+        if let Ok(response) = &mut response {
+            strip_reserved(response.headers_mut());
+        }
         response
     };
-    let response = catch_panic(handler).await;
-    let status = match &response {
-        Ok(Ok(response)) if !dialect.is_failure(response.headers()) => response.status().as_u16(),
-        _ => 500,
-    };
-    match till.close(status) {
+    let response = catch_panic(handler.instrument(till.span().clone())).await;
+    let mut outcome = Outcome::failed();
+    if let Ok(Ok(response)) = &response
+        && !dialect.is_failure(response.headers())
+    {
+        outcome = Outcome::streaming(response.status().as_u16());
+        if till.reads_headers() {
+            outcome.headers = owned(response.headers());
+        }
+    }
+    match till.close(&outcome) {
         Closed::Enter(ticket) => {
             let limit = ticket.body_limit();
             let handled = match response {
@@ -104,7 +112,6 @@ where
                 Ok(response) => response?.map(ResponseBody::inner),
                 Err(_) => into_response(handler_failed(), dialect),
             };
-            strip_reserved(response.headers_mut());
             apply(&mut release, response.headers_mut());
             Ok(response)
         }

@@ -43,7 +43,7 @@ async fn order(request: Request<Body>, demand: Demand) -> Response<Body> {
     };
     let bill = demand.take().expect("it is taken here alone");
     match bill.pay().await {
-        Ok(paid) => {
+        Ok((paid, _)) => {
             assert!(paid.settlement.is_some());
             Response::new(Body::from(format!("ordered: {order}")))
         }

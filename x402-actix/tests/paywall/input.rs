@@ -20,14 +20,25 @@ use actix_web::{
 };
 use bytes::Bytes;
 use x402_actix::{
-    Engine, Paid, Paywall, PriceRule, Prices, SettleTiming,
-    core::testing::{FakeFacilitator, TestPayer},
+    Engine, EngineBuilder, Paid, Paywall, Price, PriceRule, Prices, SettleTiming,
+    core::{
+        price::PriceOption,
+        testing::{FakeFacilitator, TestPayer},
+    },
 };
 
 use crate::support::{Answer, payment_of, request, send};
 
 fn engine(facilitator: &FakeFacilitator) -> Engine {
+    builder(facilitator).build().unwrap()
+}
+
+fn builder(facilitator: &FakeFacilitator) -> EngineBuilder {
     let late = || PriceRule::new("$0.01").after_input();
+    let usdc = "0x036CbD53842c5426634e7929541eC2318f3dCF7e";
+    let account = "0x857b06519E91e3A54538791bDbb0E22373e36b66";
+    let pay_to = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C";
+    let ceiling = PriceOption::new("eip155:84532".parse().unwrap(), usdc, 10_000_u64, pay_to).upto(account);
     let prices = Prices::new("https://api.example.com")
         .pay_to("eip155:84532", "0x209693Bc6afc0C5328bA36FaF03C514EF312287C")
         .charge("POST /orders/{shelf}", late())
@@ -35,14 +46,21 @@ fn engine(facilitator: &FakeFacilitator) -> Engine {
         .charge("POST /after", late().settle(SettleTiming::AfterHandler))
         .charge("GET,POST /late/{*rest}", late())
         .charge("POST /early", "$0.01")
+        .charge("POST /metered", PriceRule::new(Price::options(vec![ceiling])).after_input())
         .build()
         .unwrap();
-    Engine::builder(prices).facilitator(facilitator.clone()).build().unwrap()
+    Engine::builder(prices).facilitator(facilitator.clone())
 }
 
 /// A shop that sells eggs by the number in the body; thirteen make its handler fail.
 async fn app(
     facilitator: FakeFacilitator,
+) -> (impl Service<Request, Response = ServiceResponse<impl MessageBody>, Error = Error>, Arc<AtomicUsize>) {
+    behind(engine(&facilitator)).await
+}
+
+async fn behind(
+    engine: Engine,
 ) -> (impl Service<Request, Response = ServiceResponse<impl MessageBody>, Error = Error>, Arc<AtomicUsize>) {
     let runs = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&runs);
@@ -60,15 +78,32 @@ async fn app(
         // Extracted after `Paid`, and refused before it pays.
         move |paid: Paid<web::Json<u32>>, _shelf: web::Path<u32>| sell(paid)
     };
-    let inner = Paywall::from(engine(&facilitator)).charge("$0.05").unwrap();
+    let inner = Paywall::from(engine.clone()).charge("$0.05").unwrap();
     let app = App::new()
-        .wrap(Paywall::from(engine(&facilitator)))
+        .wrap(Paywall::from(engine))
         .route("/orders/{shelf}", web::post().to(on_shelf))
         .route("/bound", web::post().to(sell.clone()))
         .route("/after", web::post().to(sell.clone()))
         .route("/early", web::post().to(sell))
         .route("/late/forgot", web::post().to(async || "for nothing"))
         .route("/late/refuses", web::post().to(async || HttpResponse::NotFound()))
+        .route(
+            "/late/sample",
+            web::post().to(async || HttpResponse::Ok().insert_header(("x-sample", "1")).body("half an egg")),
+        )
+        .route(
+            "/late/forged",
+            web::post().to(async || {
+                HttpResponse::Gone().insert_header(("payment-response", "e30=")).body("for nothing")
+            }),
+        )
+        .route(
+            "/metered",
+            web::post().to(async |paid: Paid<web::Json<u32>>| {
+                let used = paid.charge.set(u64::from(paid.input.0) * 2_500);
+                used.map(|()| format!("{} eggs", paid.input.0)).map_err(error::ErrorPayloadTooLarge)
+            }),
+        )
         .route("/late/errs", web::post().to(async || Err::<&str, _>(error::ErrorNotFound("none"))))
         .route("/late/panics", web::post().to(async || if true { panic!("on purpose") } else { "" }))
         .route(
@@ -167,6 +202,47 @@ async fn what_nobody_paid_for_never_leaves() {
     assert_eq!(facilitator.transfers().len(), 0);
     assert_eq!(order(&app, "/late/swallows", "2", Some(&header)).await.body, "for nothing");
     assert_eq!(facilitator.transfers().len(), 1);
+}
+
+#[actix_web::test]
+async fn what_the_seller_sells_never_leaves_unpaid_whatever_its_status() {
+    let facilitator = FakeFacilitator::new();
+    let sold = builder(&facilitator).success(|status, headers| {
+        (status < 400 || status == 404) && !headers.iter().any(|(name, _)| name == "x-sample")
+    });
+    let (app, _) = behind(sold.build().unwrap()).await;
+    for (path, status) in [
+        ("/late/refuses", 500),
+        ("/late/errs", 500),
+        ("/late/missing", 500),
+        ("/late/forgot", 500),
+        ("/late/sample", 200),
+        ("/late/panics", 500),
+    ] {
+        let answer = order(&app, path, "2", None).await;
+        assert_eq!(answer.status, status, "{path}");
+        assert!(!answer.has("payment-required") && answer.body != "for nothing");
+    }
+    assert_eq!(order(&app, "/orders/1", "some", None).await.status, 400, "bad input is not sold");
+    // What only the engine may set makes no difference.
+    let sold = builder(&facilitator)
+        .success(|_, headers| !headers.iter().any(|(name, _)| name == "payment-response"));
+    let (app, _) = behind(sold.build().unwrap()).await;
+    assert_eq!(order(&app, "/late/forged", "2", None).await.status, 500);
+    assert_eq!((facilitator.verify_calls(), facilitator.transfers().len()), (0, 0));
+}
+
+#[actix_web::test]
+async fn what_was_used_is_charged_by_what_the_handler_says_of_its_input() {
+    let facilitator = FakeFacilitator::new();
+    let (app, _) = app(facilitator.clone()).await;
+    assert_eq!(order(&app, "/metered", "some", None).await.status, 400);
+    let header = payment_of(&order(&app, "/metered", "2", None).await, &TestPayer::new("alice"));
+    for (eggs, status) in [("some", 400), ("9", 413), ("2", 200)] {
+        assert_eq!(order(&app, "/metered", eggs, Some(&header)).await.status, status, "{eggs}");
+    }
+    let charged: Vec<_> = facilitator.transfers().iter().map(|transfer| transfer.amount).collect();
+    assert_eq!(charged, [5_000_u64.into()]);
 }
 
 #[actix_web::test]

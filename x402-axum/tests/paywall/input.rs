@@ -15,14 +15,25 @@ use axum::{
 use bytes::Bytes;
 use tower::Layer as _;
 use x402_axum::{
-    Engine, Paid, Paywall, PriceRule, Prices, SettleTiming,
-    core::testing::{FakeFacilitator, TestPayer},
+    Engine, EngineBuilder, Paid, Paywall, Price, PriceRule, Prices, SettleTiming,
+    core::{
+        price::PriceOption,
+        testing::{FakeFacilitator, TestPayer},
+    },
 };
 
 use crate::support::{send, text};
 
 fn engine(facilitator: &FakeFacilitator) -> Engine {
+    builder(facilitator).build().unwrap()
+}
+
+fn builder(facilitator: &FakeFacilitator) -> EngineBuilder {
     let late = || PriceRule::new("$0.01").after_input();
+    let usdc = "0x036CbD53842c5426634e7929541eC2318f3dCF7e";
+    let account = "0x857b06519E91e3A54538791bDbb0E22373e36b66";
+    let pay_to = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C";
+    let ceiling = PriceOption::new("eip155:84532".parse().unwrap(), usdc, 10_000_u64, pay_to).upto(account);
     let prices = Prices::new("https://api.example.com")
         .pay_to("eip155:84532", "0x209693Bc6afc0C5328bA36FaF03C514EF312287C")
         .charge("POST /orders/{shelf}", late())
@@ -30,13 +41,18 @@ fn engine(facilitator: &FakeFacilitator) -> Engine {
         .charge("POST /after", late().settle(SettleTiming::AfterHandler))
         .charge("GET,POST /late/{*rest}", late())
         .charge("POST /early", "$0.01")
+        .charge("POST /metered", PriceRule::new(Price::options(vec![ceiling])).after_input())
         .build()
         .unwrap();
-    Engine::builder(prices).facilitator(facilitator.clone()).build().unwrap()
+    Engine::builder(prices).facilitator(facilitator.clone())
 }
 
 /// A shop that sells eggs by the number in the body; `fail` makes its handler fail.
 fn app(facilitator: &FakeFacilitator) -> (Router, Arc<AtomicUsize>) {
+    behind(Paywall::from(engine(facilitator)))
+}
+
+fn behind(paywall: Paywall) -> (Router, Arc<AtomicUsize>) {
     let runs = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&runs);
     let sell = move |paid: Paid<Eggs>| {
@@ -78,7 +94,21 @@ fn app(facilitator: &FakeFacilitator) -> (Router, Arc<AtomicUsize>) {
                 "for nothing"
             }),
         )
-        .layer(Paywall::from(engine(facilitator)));
+        .route(
+            "/late/forged",
+            on_get(async || (StatusCode::GONE, [("payment-response", "e30=")], "for nothing")),
+        )
+        .route("/late/sample", on_get(async || ([("x-sample", "1")], "half an egg")))
+        .route(
+            "/metered",
+            post(async |paid: Paid<Eggs>| {
+                paid.charge
+                    .set(u64::from(paid.input.0) * 2_500)
+                    .map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
+                Ok::<_, StatusCode>(format!("{} eggs", paid.input.0))
+            }),
+        )
+        .layer(paywall);
     (app, runs)
 }
 
@@ -169,6 +199,43 @@ async fn what_nobody_paid_for_never_leaves() {
     assert_eq!(facilitator.transfers().len(), 0);
     assert_eq!(text(send(&app, order("/late/swallows", "2", Some(&header))).await).await, "for nothing");
     assert_eq!(facilitator.transfers().len(), 1);
+}
+
+#[tokio::test]
+async fn what_the_seller_sells_never_leaves_unpaid_whatever_its_status() {
+    let facilitator = FakeFacilitator::new();
+    let sold = builder(&facilitator).success(|status, headers| {
+        (status < 400 || status == 404) && !headers.iter().any(|(name, _)| name == "x-sample")
+    });
+    let (app, _) = behind(Paywall::from(sold.build().unwrap()));
+    for (path, status) in
+        [("/late/refuses", 500), ("/late/missing", 500), ("/late/forgot", 500), ("/late/sample", 200)]
+    {
+        let answer = send(&app, Request::get(path).body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.status(), status, "{path}");
+        assert!(!answer.headers().contains_key("payment-required"));
+    }
+    assert_eq!(send(&app, order("/orders/1", "some", None)).await.status(), 422, "bad input is not sold");
+    // What only the engine may set makes no difference.
+    let sold = builder(&facilitator)
+        .success(|_, headers| !headers.iter().any(|(name, _)| name == "payment-response"));
+    let (app, _) = behind(Paywall::from(sold.build().unwrap()));
+    let forged = send(&app, Request::get("/late/forged").body(Body::empty()).unwrap()).await;
+    assert_eq!(forged.status(), 500);
+    assert_eq!((facilitator.verify_calls(), facilitator.transfers().len()), (0, 0));
+}
+
+#[tokio::test]
+async fn what_was_used_is_charged_by_what_the_handler_says_of_its_input() {
+    let (facilitator, alice) = (FakeFacilitator::new(), TestPayer::new("alice"));
+    let (app, _) = app(&facilitator);
+    assert_eq!(send(&app, order("/metered", "some", None)).await.status(), 422);
+    let header = payment(&app, &alice, order("/metered", "2", None)).await;
+    for (eggs, status) in [("some", 422), ("9", 413), ("2", 200)] {
+        assert_eq!(send(&app, order("/metered", eggs, Some(&header))).await.status(), status, "{eggs}");
+    }
+    let charged: Vec<_> = facilitator.transfers().iter().map(|transfer| transfer.amount).collect();
+    assert_eq!(charged, [5_000_u64.into()]);
 }
 
 #[tokio::test]

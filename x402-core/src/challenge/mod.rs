@@ -13,7 +13,7 @@ mod pieces;
 mod template;
 mod text;
 
-pub use self::template::{ChallengeRequest, ChallengeTemplate};
+pub use self::template::{ChallengeRequest, ChallengeTemplate, ErrorCodes};
 
 /// The URL of the resource at a path.
 pub(crate) fn url(origin: &str, path: &str) -> String {

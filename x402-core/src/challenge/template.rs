@@ -24,7 +24,7 @@ pub struct ChallengeRequest<'a> {
     /// The HTTP status: 402, or 412 for the one [reason](RejectReason::status) that has it.
     pub status: u16,
     /// Why the payment was refused; nothing if none was sent.
-    pub reason: Option<&'a RejectReason>,
+    pub error: Option<ErrorCodes<'a>>,
     /// Who sent the refused payment, for version 1.
     pub payer: Option<&'a str>,
     /// The request.
@@ -37,6 +37,22 @@ pub struct ChallengeRequest<'a> {
     pub now: UnixSeconds,
     /// The quote's id and nonce.
     pub entropy: [u8; 32],
+}
+
+/// Why a payment is refused, for clients of either version.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ErrorCodes<'a> {
+    /// By the list of version 1.
+    pub v1: &'a str,
+    /// By the list of version 2 for how the payment moves its money.
+    pub v2: &'a str,
+}
+
+/// The codes of a payment by EIP-3009, or of one that could not be read.
+impl<'a> From<&'a RejectReason> for ErrorCodes<'a> {
+    fn from(reason: &'a RejectReason) -> Self {
+        Self { v1: reason.code_v1(), v2: reason.code() }
+    }
 }
 
 /// The 402 of one route, all but what differs between requests.
@@ -93,9 +109,9 @@ impl ChallengeTemplate {
     #[must_use]
     pub fn render(&self, request: &ChallengeRequest<'_>) -> Reply {
         let path = text::url_path(request.scope.path);
-        let (v2_error, v1_error) = match request.reason {
+        let (v2_error, v1_error) = match request.error {
             None => (Cow::Borrowed(UNPAID), Cow::Borrowed(UNPAID_V1)),
-            Some(reason) => (text::inner(reason.code()), text::inner(reason.code_v1())),
+            Some(error) => (text::inner(error.v2), text::inner(error.v1)),
         };
         let quote = self.quote(request);
         let mut holes = Holes { error: &v2_error, path: &path, payer: None, quote: &quote };

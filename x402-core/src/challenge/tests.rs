@@ -88,7 +88,7 @@ impl Case<'_> {
         );
         let reply = template.render(&ChallengeRequest {
             status: 402,
-            reason: self.reason.as_ref(),
+            error: self.reason.as_ref().map(Into::into),
             payer: self.payer,
             scope: QuoteScope::new(
                 "https://api.example.com",

@@ -1,7 +1,8 @@
 //! Charging for what was used, where a payment authorizes a maximum: the scheme `upto`.
 //!
 //! The payer signs a ceiling, the handler says how much of it was used, and that much is settled, once. The handler finds
-//! its [`Charge`] in the request's extensions, beside [`PaidContext`](crate::PaidContext):
+//! its [`Charge`] in the request's extensions, beside [`PaidContext`](crate::PaidContext), or gets it with the payment where that comes
+//! [after its input](crate::price::PriceRule::after_input):
 //!
 //! ```
 //! use x402_core::charge::{Charge, ChargeError, Used};

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Reply,
-    error::{Conflict, Malformed, RejectReason, Unavailable},
+    error::{Conflict, Malformed, ReasonNames, RejectReason, Unavailable},
     facilitator::{Payment, VerifyError},
     order::{Order, OrderId, PaymentState, Verifier},
     price::{AtomicAmount, PriceOption, RulePrice},
@@ -81,6 +81,7 @@ impl Engine {
             Ok(comparison) => comparison,
             Err(reason) => return Err(self.refuse(&attempt, &reason, None).await),
         };
+        attempt.names = ReasonNames::of(&authorization, &option);
         // A seal covers what changes the money; the rest of what the facilitator wants to read is added again.
         option = self.prices.completed(option);
         let payer = authorization.payer.clone();

@@ -69,7 +69,7 @@ impl EngineBuilder {
         }
     }
 
-    /// Who verifies and settles. Required. One with a chain of its own brings its scheme and its witness along.
+    /// Who verifies and settles. Required. One with a chain of its own brings its schemes and its witness along.
     pub fn facilitator(mut self, facilitator: impl Facilitator + 'static) -> Self {
         self.facilitator = Some(Arc::new(facilitator));
         self

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Attempt, ChallengeFacts, Engine, replies};
 use crate::{
     Reply, SettleTiming,
-    challenge::{ChallengeRequest, ChallengeTemplate},
+    challenge::{ChallengeRequest, ChallengeTemplate, ErrorCodes},
     entropy,
     error::{RejectReason, Unavailable},
     head::RequestHead,
@@ -44,15 +44,16 @@ impl Engine {
             return stopped.reply;
         }
         let status = reason.zip(attempt.version).map_or(UNPAID, |(reason, version)| reason.status(version));
+        let error = reason.map(|reason| ErrorCodes { v1: reason.code_v1(), v2: attempt.names.code(reason) });
         let (method, path, query) =
             (attempt.method.as_str(), attempt.path.as_str(), attempt.query.as_deref());
         match &rule.price {
             RulePrice::Fixed(fixed) => {
-                self.render(&fixed.challenge, rule, status, method, path, query, reason, payer)
+                self.render(&fixed.challenge, rule, status, method, path, query, error, payer)
             }
             RulePrice::Dynamic(_) => {
                 let template = rule.challenge(&options);
-                self.render(&template, rule, status, method, path, query, reason, payer)
+                self.render(&template, rule, status, method, path, query, error, payer)
             }
         }
     }
@@ -68,10 +69,11 @@ impl Engine {
             let price =
                 pricer.price(facts).await.and_then(|price| Ok(self.prices.resolve(&price, &attempt.rule)?));
             let rule = &attempt.rule;
-            let first = self.timing(rule) == SettleTiming::BeforeHandler || rule.after_input;
+            let first = self.timing(rule) == SettleTiming::BeforeHandler;
             let price = match price {
                 Ok(options) if first && options.iter().any(PriceOption::is_upto) => Err(
-                    "it charges for what was used, and its route is settled before, or paid after its input"
+                    "it charges for what was used, and its route is settled before its handler, as one that is \
+                     paid after its input is; say when it is settled"
                         .into(),
                 ),
                 price => price,
@@ -93,12 +95,12 @@ impl Engine {
         method: &str,
         path: &str,
         query: Option<&str>,
-        reason: Option<&RejectReason>,
+        error: Option<ErrorCodes<'_>>,
         payer: Option<&str>,
     ) -> Reply {
         template.render(&ChallengeRequest {
             status,
-            reason,
+            error,
             payer,
             scope: rule.scope(method, path, query),
             sealer: &self.shared.sealer,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use tokio::time::{Instant, sleep};
-use tracing::Instrument;
+use tracing::{Instrument, field::display};
 
 use super::{
     Admission, Attempt, DeliveryGuard, Engine, PaymentFacts, Ticket,
@@ -71,16 +71,12 @@ impl Engine {
         };
         let client = Arc::new(());
         claim.client = Arc::downgrade(&client);
-        let option = &claim.payment.option;
-        let span = tracing::info_span!(
-            "x402.payment",
-            route = %claim.attempt.rule.pattern,
-            network = %option.network,
-            amount = %option.amount,
-            payer = %claim.payment.authorization.payer,
-            order = tracing::field::Empty,
-            outcome = tracing::field::Empty,
-        );
+        let span = claim.attempt.span.take();
+        let span = span.unwrap_or_else(|| telemetry::payment_span(&claim.attempt.rule.pattern));
+        let Payment { option, authorization, .. } = &*claim.payment;
+        span.record("network", display(&option.network));
+        span.record("amount", display(&option.amount));
+        span.record("payer", &*authorization.payer);
         let engine = self.clone();
         let work = async move {
             let _working = working;
@@ -111,7 +107,7 @@ impl Engine {
         if !self.shared.hooks.is_empty() {
             hold.presented_as(PaymentFacts::presented(&claim.attempt, &claim.payment, Some(order.id)));
         }
-        tracing::Span::current().record("order", tracing::field::display(order.id));
+        tracing::Span::current().record("order", display(order.id));
         if let (Standing::OnlyToFinish(reason), PaymentState::Verifying | PaymentState::Verified) =
             (&claim.standing, order.state.payment)
         {
@@ -333,12 +329,8 @@ impl Engine {
             return self.conflict(Conflict::AlreadyUsed, order, version);
         }
         let reason = RejectReason::from_code(order.reason.as_deref().unwrap_or("unexpected_settle_error"));
-        let code = match version {
-            X402Version::V1 => reason.code_v1(),
-            X402Version::V2 => reason.code(),
-        };
         let receipt = crate::facilitator::Settlement::failed_receipt(
-            code,
+            claim.payment.code(&reason),
             order.transaction.as_deref(),
             &option.network,
             &order.payer,

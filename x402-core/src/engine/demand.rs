@@ -5,17 +5,25 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
-use super::{Admission, Attempt, Engine, PaidContext, Release, Ticket};
-use crate::{Reply, adapter::handler_failed};
+use tracing::Span;
+
+use super::{
+    Admission, Attempt, Engine, Outcome, PaidContext, Release, Ticket, replies,
+    success::{Success, Undecided},
+};
+use crate::{Reply, adapter::handler_failed, charge::Charge, error::Unavailable, telemetry};
 
 impl Engine {
     /// Splits an attempt on a route that is paid [after its input](crate::price::PriceRule::after_input): the handler
     /// finds the [`Demand`] in its request's extensions, and the adapter closes the [`Till`] when it has answered.
-    pub fn demand(&self, attempt: Attempt) -> (Demand, Till) {
+    pub fn demand(&self, mut attempt: Attempt) -> (Demand, Till) {
         let route = Arc::clone(&attempt.rule.pattern);
+        let span = telemetry::payment_span(&route);
+        attempt.span = Some(span.clone());
         let open = State::Open(Box::new((self.clone(), attempt)));
         let slot = Arc::new(Slot(Mutex::new(open)));
-        (Demand { slot: Arc::downgrade(&slot) }, Till { slot, route })
+        let success = self.shared.success.clone();
+        (Demand { slot: Arc::downgrade(&slot) }, Till { slot, route, span, success })
     }
 }
 
@@ -25,14 +33,14 @@ impl Engine {
 /// request before money is asked for does it by hand:
 ///
 /// ```
-/// use x402_core::{Demand, NotPaid, PaidContext};
+/// use x402_core::{Demand, NotPaid};
 ///
 /// async fn order(demand: Demand, eggs: u32) -> Result<String, (u16, &'static str)> {
 ///     if eggs > 12 {
 ///         return Err((400, "we have a dozen"));           // and nobody pays for that
 ///     }
 ///     let bill = demand.take().ok_or((500, "paid for already"))?;
-///     let paid: PaidContext = bill.pay().await.map_err(|NotPaid { .. }| (402, "never seen"))?;
+///     let (paid, _) = bill.pay().await.map_err(|NotPaid { .. }| (402, "never seen"))?;
 ///     Ok(format!("{eggs} eggs for {}", paid.payer))
 /// }
 /// ```
@@ -67,7 +75,7 @@ pub struct Bill {
 
 impl Bill {
     /// Looks at the request's payment, as [`Engine::admit`] does: demands it, verifies it, and settles it where that comes
-    /// before the handler.
+    /// before the handler. What was used is said by the [`Charge`], where the price is a ceiling.
     ///
     /// # Errors
     /// [`NotPaid`] where the engine answers the request itself: with the terms, with what is wrong with the payment, or
@@ -75,13 +83,13 @@ impl Bill {
     ///
     /// # Cancellation
     /// As that of [`Engine::admit`].
-    pub async fn pay(self) -> Result<PaidContext, NotPaid> {
+    pub async fn pay(self) -> Result<(PaidContext, Charge), NotPaid> {
         let Self { open, slot } = self;
         let (engine, attempt) = *open;
         let (state, paid) = match engine.admit(attempt).await {
             Admission::Enter(ticket) => {
-                let context = ticket.context().clone();
-                (State::Entered(Box::new(ticket)), Ok(context))
+                let paid = (ticket.context().clone(), ticket.charge().clone());
+                (State::Entered(Box::new(ticket)), Ok(paid))
             }
             Admission::Reply(reply) => {
                 let not_paid = NotPaid { status: reply.status };
@@ -127,23 +135,48 @@ impl std::error::Error for NotPaid {}
 pub struct Till {
     slot: Arc<Slot>,
     route: Arc<str>,
+    span: Span,
+    success: Success,
 }
 
 impl Till {
-    /// Decides about a handler's response with this status; 500 for one that broke.
-    pub fn close(self, status: u16) -> Closed {
+    /// The span to run the handler in: that of its payment, once it is paid.
+    #[must_use]
+    pub const fn span(&self) -> &Span {
+        &self.span
+    }
+
+    /// Whether [`close`](Self::close) wants to know a response's headers.
+    #[must_use]
+    pub const fn reads_headers(&self) -> bool {
+        self.success.reads_headers()
+    }
+
+    /// Decides about a handler's response, by its status and headers; [`Outcome::failed`] stands for one that broke.
+    pub fn close(self, outcome: &Outcome) -> Closed {
         match self.slot.take() {
             State::Entered(ticket) => Closed::Enter(*ticket),
             State::Answered(reply) => Closed::Reply(reply),
-            State::Open(_) | State::Taken | State::Closed if status >= 400 => Closed::Pass(Release::unpaid()),
-            State::Open(_) | State::Taken | State::Closed => {
+            State::Open(_) | State::Taken | State::Closed => self.unpaid(outcome),
+        }
+    }
+
+    /// What would be paid for does not leave unpaid; all else is free.
+    fn unpaid(&self, outcome: &Outcome) -> Closed {
+        match self.success.is_success(outcome) {
+            Ok(false) => Closed::Pass(Release::unpaid()),
+            Ok(true) => {
                 tracing::error!(
                     route = %self.route,
-                    status,
+                    status = outcome.status,
                     "a handler answered without being paid, and its response is withheld; its route is marked \
                      `after_input`, so it must take `Paid<..>`, or the request's `Demand`"
                 );
                 Closed::Reply(handler_failed())
+            }
+            Err(Undecided) => {
+                tracing::error!(route = %self.route, "nobody knows whether this response may leave unpaid");
+                Closed::Reply(replies::unavailable(Unavailable::Hook))
             }
         }
     }
@@ -164,7 +197,8 @@ pub enum Closed {
     Enter(Ticket),
     /// This is sent in its place.
     Reply(Reply),
-    /// It is a refusal that nobody was asked to pay for: it leaves as it is, with these headers.
+    /// It is nothing that [counts as a success](super::EngineBuilder::success), and nobody paid for it: it leaves as it is, with
+    /// these headers.
     Pass(Release),
 }
 

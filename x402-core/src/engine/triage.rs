@@ -4,12 +4,13 @@ use std::{fmt, sync::Arc};
 
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
+use tracing::Span;
 
 use super::{Engine, PaidContext, replies};
 use crate::{
     Reply, SettleTiming,
     adapter::handler_failed,
-    error::{BodyError, Malformed, Unavailable},
+    error::{BodyError, Malformed, ReasonNames, Unavailable},
     head::{Header, RequestFacts, RequestHead},
     order::{PaymentId, RequestFingerprint},
     price::{Lookup, PriceOption, Rule, RulePrice},
@@ -49,6 +50,8 @@ pub struct Attempt {
     pub(super) payment: Option<Box<Presented>>,
     /// The dialect of the payment.
     pub(super) version: Option<X402Version>,
+    /// How its refusal is named, once it was read.
+    pub(super) names: ReasonNames,
     /// What the client calls its payment, where the route lets it.
     pub(super) payment_id: Option<PaymentId>,
     body_limit: Option<usize>,
@@ -57,6 +60,8 @@ pub struct Attempt {
     pub(super) facts: Option<RequestFacts>,
     /// The computed price, once it was asked for.
     pub(super) own: OnceCell<Arc<[PriceOption]>>,
+    /// The span that its handler runs in already.
+    pub(super) span: Option<Span>,
 }
 
 impl fmt::Debug for Attempt {
@@ -184,12 +189,14 @@ impl Attempt {
             ),
             replayable: !head.has_body(),
             version: payment.as_ref().map(|payment| payment.payment.version()),
+            names: ReasonNames::default(),
             payment: payment.map(Box::new),
             payment_id,
             body_limit,
             body_digest: None,
             facts,
             own: OnceCell::new(),
+            span: None,
         })
     }
 }

@@ -66,7 +66,7 @@ pub enum RejectReason {
     TransferFailed,
     /// The transaction succeeded without moving the money asked for.
     TransferMissing,
-    /// A reason somebody else gave, passed on unchanged.
+    /// A reason somebody else gave, passed on unchanged but for names that the scheme of the payment has others for.
     Other(Cow<'static, str>),
 }
 
@@ -126,16 +126,28 @@ impl RejectReason {
     /// The reason code of the v2 protocol for a payment through Permit2, which has names of its own.
     #[must_use]
     pub fn permit2_code(&self) -> &str {
-        match self {
-            Self::WrongRecipient => "invalid_permit2_recipient_mismatch",
-            Self::WrongAmount { .. } => "permit2_amount_mismatch",
-            Self::Expired { .. } | Self::ExpiresTooLate { .. } => "permit2_deadline_expired",
-            Self::NotYetValid { .. } => "permit2_not_yet_valid",
-            Self::MalformedSignature | Self::WrongSignature => "invalid_permit2_signature",
-            Self::InsufficientFunds => "permit2_insufficient_balance",
-            Self::NonceAlreadyUsed => "permit2_invalid_nonce",
-            Self::SimulationFailed => "permit2_simulation_failed",
-            other => other.code(),
+        // By its code and not its kind: what comes from a record is a code.
+        match self.code() {
+            "invalid_exact_evm_recipient_mismatch" => "invalid_permit2_recipient_mismatch",
+            "invalid_exact_evm_payload_authorization_value_mismatch" => "permit2_amount_mismatch",
+            "invalid_exact_evm_payload_authorization_valid_before" => "permit2_deadline_expired",
+            "invalid_exact_evm_payload_authorization_valid_after" => "permit2_not_yet_valid",
+            "invalid_exact_evm_failed_to_parse_signature" | "invalid_exact_evm_signature" => {
+                "invalid_permit2_signature"
+            }
+            "invalid_exact_evm_insufficient_balance" => "permit2_insufficient_balance",
+            "invalid_exact_evm_nonce_already_used" => "permit2_invalid_nonce",
+            "invalid_exact_evm_transaction_simulation_failed" => "permit2_simulation_failed",
+            code => code,
+        }
+    }
+
+    /// The reason code of the v2 protocol for a payment by the scheme `upto`: as through Permit2, and one more.
+    #[must_use]
+    pub fn upto_code(&self) -> &str {
+        match self.permit2_code() {
+            "invalid_exact_evm_transaction_failed" => "invalid_upto_evm_transaction_failed",
+            code => code,
         }
     }
 
@@ -161,7 +173,9 @@ impl RejectReason {
                 Self::WrongRecipient
             }
             "invalid_exact_evm_transaction_simulation_failed" => Self::SimulationFailed,
-            "invalid_exact_evm_transaction_failed" => Self::TransferFailed,
+            "invalid_exact_evm_transaction_failed" | "invalid_upto_evm_transaction_failed" => {
+                Self::TransferFailed
+            }
             "invalid_exact_evm_transfer_event_mismatch" => Self::TransferMissing,
             _ => Self::Other(Cow::Owned(code.to_owned())),
         }

@@ -83,20 +83,16 @@ pub trait Facilitator: Send + Sync {
         Box::pin(async move { supported::covers_all(self.supported().await, options) })
     }
 
-    /// The stateless half, where this facilitator has one stronger than reading the structure.
-    fn scheme(&self) -> Option<Arc<dyn Scheme>> {
-        None
-    }
-
     /// Whether a settlement it reports was read from the chain itself, as a witness would. Default: no. Then the engine
     /// asks its witness, where it has one, before it believes a report.
     fn proves_settlement(&self) -> bool {
         false
     }
 
-    /// The stateless halves of all its schemes, where it has more than [the one](Self::scheme).
+    /// The stateless halves of the schemes that this facilitator can check without being asked, where they are stronger
+    /// than reading the structure. Default: none.
     fn schemes(&self) -> Vec<Arc<dyn Scheme>> {
-        self.scheme().into_iter().collect()
+        Vec::new()
     }
 
     /// The witness, where this facilitator has a chain of its own.
@@ -121,10 +117,6 @@ impl<T: Facilitator + ?Sized> Facilitator for Arc<T> {
 
     fn preflight<'a>(&'a self, options: &'a [PriceOption]) -> BoxFuture<'a, Result<(), ConfigError>> {
         (**self).preflight(options)
-    }
-
-    fn scheme(&self) -> Option<Arc<dyn Scheme>> {
-        (**self).scheme()
     }
 
     fn proves_settlement(&self) -> bool {

@@ -1,9 +1,9 @@
 //! A payment on its way to be verified and settled.
 
 use crate::{
-    error::RejectReason,
+    error::{ReasonNames, RejectReason},
     price::{AtomicAmount, PriceOption},
-    scheme::{Authorization, SignedMessage},
+    scheme::Authorization,
     wire::{PaymentRequirements, Presented, X402Version, v2::ResourceInfo},
 };
 
@@ -60,10 +60,9 @@ impl Payment {
     /// The code that `reason` has for this payment: in its dialect, and for how it moves the money.
     #[must_use]
     pub fn code<'a>(&self, reason: &'a RejectReason) -> &'a str {
-        match (self.version(), &self.authorization.message) {
-            (X402Version::V1, _) => reason.code_v1(),
-            (X402Version::V2, SignedMessage::Permit2(_)) => reason.permit2_code(),
-            (X402Version::V2, SignedMessage::Eip3009(_)) => reason.code(),
+        match self.version() {
+            X402Version::V1 => reason.code_v1(),
+            X402Version::V2 => ReasonNames::of(&self.authorization, &self.option).code(reason),
         }
     }
 

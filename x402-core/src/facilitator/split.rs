@@ -59,10 +59,6 @@ impl<V: Facilitator, S: Facilitator> Facilitator for Split<V, S> {
         })
     }
 
-    fn scheme(&self) -> Option<Arc<dyn Scheme>> {
-        self.verify.scheme()
-    }
-
     fn schemes(&self) -> Vec<Arc<dyn Scheme>> {
         self.verify.schemes()
     }

@@ -84,6 +84,7 @@ pub(super) fn rule(
         return wrong("its media type is not plain text such as `application/json`");
     }
     check_timeout(max_timeout_seconds).map_err(|error| config(&at, error))?;
+    let mut settle = rule.settle;
     let price = match <[Asked; 1]>::try_from(rule.price.parts) {
         Ok([Asked { part: Part::Dynamic(pricer), way: Way::Plain }]) => RulePrice::Dynamic(pricer),
         Ok([Asked { part: Part::Dynamic(pricer), way }]) => {
@@ -94,9 +95,7 @@ pub(super) fn rule(
             let options =
                 accounts.resolve(&price, max_timeout_seconds).map_err(|error| config(&at, error))?;
             if rule.after_input && options.iter().any(PriceOption::is_upto) {
-                return wrong(
-                    "it is paid after its input, which is for fixed prices; charge a ceiling before it",
-                );
+                settle = settle.or(Some(SettleTiming::AfterHandler));
             }
             let supported = accounts.supported.as_deref();
             let challenge = template(&resource, rule.binding, payment_identifier, &options, supported);
@@ -107,7 +106,7 @@ pub(super) fn rule(
         pattern: label.clone(),
         price,
         resource,
-        settle: rule.settle.or(rule.after_input.then_some(SettleTiming::BeforeHandler)),
+        settle: settle.or(rule.after_input.then_some(SettleTiming::BeforeHandler)),
         binding: rule.binding,
         private_cache: rule.private_cache,
         payment_identifier,

@@ -300,7 +300,9 @@ impl PriceRule {
     /// handler's extractor `Paid<E>` (axum, actix) takes it once `E` was extracted.
     ///
     /// Such a route is settled [before its handler](SettleTiming::BeforeHandler) unless [`settle`](Self::settle) says
-    /// otherwise. A success that nobody paid for never leaves: it becomes a 500, and the log names the route. What reads the
+    /// otherwise, or its price is a [ceiling](Price::up_to): the handler says what it used once it was paid, by the
+    /// [`Charge`](crate::Charge) of its `Paid<E>`. (A price that is [computed](Price::dynamic) may be a ceiling where
+    /// [`settle`](Self::settle) says so.) A success that nobody paid for never leaves: it becomes a 500, and the log names the route. What reads the
     /// input works for requests without a payment, too, so it needs limits of its own. A body that is
     /// [bound](Self::bind_body) is read by the paywall before the handler gets it, and only where a payment came with it.
     pub fn after_input(mut self) -> Self {

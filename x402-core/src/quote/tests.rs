@@ -43,7 +43,7 @@ fn offered(sealer: &QuoteSealer, options: &[PriceOption], entropy: u8) -> Vec<v2
     let reply = ChallengeTemplate::new(&resource, BindingLevel::Terms, PaymentIdentifier::Off, options)
         .render(&ChallengeRequest {
             status: 402,
-            reason: None,
+            error: None,
             payer: None,
             scope: scope("GET", "/weather/oslo", Some("d=1")),
             sealer,

@@ -264,10 +264,6 @@ impl Facilitator for FakeFacilitator {
         Box::pin(async move { Ok(SupportedResponse { kinds, ..SupportedResponse::default() }) })
     }
 
-    fn scheme(&self) -> Option<Arc<dyn Scheme>> {
-        self.state().local_proof.then(|| Arc::new(FakeSignatures) as _)
-    }
-
     fn proves_settlement(&self) -> bool {
         self.state().witness
     }

@@ -319,36 +319,38 @@ fn what_was_used_cannot_be_charged_before_it_is_used() {
     let build = |prices: Prices, timing| {
         Engine::builder(prices).facilitator(FakeFacilitator::new()).settle(timing).build()
     };
-    let after_input = PriceRule::new(ceiling()).after_input().settle(SettleTiming::AfterHandler);
-    let table =
-        Prices::new("https://api.example.com").pay_to(NETWORK, PAY_TO).charge("GET /used", after_input);
-    let wrong = table.build().unwrap_err().to_string();
-    assert!(wrong.contains("paid after its input"), "{wrong}");
     let wrong = build(prices(SettleTiming::BeforeHandler), SettleTiming::AfterHandler).unwrap_err();
     assert!(wrong.to_string().contains("GET /used"), "{wrong}");
     let table =
         || Prices::new("https://api.example.com").pay_to(NETWORK, PAY_TO).charge("GET /used", ceiling());
     assert!(build(table().build().unwrap(), SettleTiming::BeforeHandler).is_err());
+    let late = || PriceRule::new(ceiling()).after_input();
+    let early = table().charge("GET /late", late().settle(SettleTiming::BeforeHandler)).build().unwrap();
+    assert!(build(early, SettleTiming::AfterHandler).unwrap_err().to_string().contains("GET /late"));
     let engine = build(table().build().unwrap(), SettleTiming::AfterHandler).unwrap();
     assert!(engine.priced(PriceRule::new(ceiling()).settle(SettleTiming::BeforeHandler)).is_err());
-    assert!(engine.priced(ceiling()).is_ok());
+    assert!(engine.priced(ceiling()).is_ok() && engine.priced(late()).is_ok());
 }
 
 #[tokio::test]
 async fn a_computed_price_that_cannot_be_charged_in_time_is_not_asked() {
-    let prices = Prices::new("https://api.example.com")
-        .pay_to(NETWORK, PAY_TO)
-        .charge(
-            "GET /used",
-            PriceRule::new(Price::dynamic(|_| async { Ok::<_, RejectReason>(ceiling()) }))
-                .settle(SettleTiming::BeforeHandler),
-        )
-        .build()
-        .unwrap();
-    let clock = FakeClock::new(UnixSeconds::new(NOW));
-    let world = World::over(prices, FakeFacilitator::new(), clock, |builder| builder);
-    let unpaid = world.send(&Request::get("/used")).await;
-    assert_eq!((unpaid.status, unpaid.reason().as_str()), (503, "price_unavailable"));
+    let computed = || PriceRule::new(Price::dynamic(|_| async { Ok::<_, RejectReason>(ceiling()) }));
+    let (before, after) = (SettleTiming::BeforeHandler, SettleTiming::AfterHandler);
+    for (rule, status) in [
+        (computed(), 402),
+        (computed().settle(before), 503),
+        (computed().after_input(), 503),
+        (computed().after_input().settle(before), 503),
+        (computed().after_input().settle(after), 402),
+    ] {
+        let what = format!("{rule:?}");
+        let prices = Prices::new("https://api.example.com").pay_to(NETWORK, PAY_TO).charge("GET /used", rule);
+        let clock = FakeClock::new(UnixSeconds::new(NOW));
+        let world = World::over(prices.build().unwrap(), FakeFacilitator::new(), clock, |builder| builder);
+        let unpaid = world.send(&Request::get("/used")).await;
+        assert_eq!(unpaid.status, status, "{what}");
+        assert_eq!(unpaid.reason() == "price_unavailable", status == 503, "{what}");
+    }
 }
 
 #[tokio::test]

@@ -378,10 +378,6 @@ impl Facilitator for Panicky {
         self.honest.supported()
     }
 
-    fn scheme(&self) -> Option<Arc<dyn Scheme>> {
-        self.honest.scheme()
-    }
-
     fn schemes(&self) -> Vec<Arc<dyn Scheme>> {
         self.honest.schemes()
     }

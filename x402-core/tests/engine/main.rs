@@ -20,6 +20,7 @@ mod identifiers;
 mod leases;
 mod lies;
 mod ports;
+mod reasons;
 mod retries;
 mod settlement;
 mod start;

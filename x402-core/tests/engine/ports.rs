@@ -151,10 +151,6 @@ impl Facilitator for Fused {
         self.inner.supported()
     }
 
-    fn scheme(&self) -> Option<Arc<dyn Scheme>> {
-        self.inner.scheme()
-    }
-
     fn schemes(&self) -> Vec<Arc<dyn Scheme>> {
         self.inner.schemes()
     }

@@ -72,10 +72,6 @@ impl Facilitator for Listing {
         Box::pin(async move { self.supported.clone().ok_or_else(down) })
     }
 
-    fn scheme(&self) -> Option<Arc<dyn Scheme>> {
-        self.fake.scheme()
-    }
-
     fn schemes(&self) -> Vec<Arc<dyn Scheme>> {
         self.fake.schemes()
     }

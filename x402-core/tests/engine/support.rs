@@ -104,7 +104,7 @@ impl World {
                 let (demand, till) = self.engine.demand(attempt);
                 let bill = demand.take().expect("nobody took it yet");
                 let _ = bill.pay().await; // the till tells
-                match till.close(200) {
+                match till.close(&Outcome::streaming(200)) {
                     Closed::Enter(ticket) => Ok(ticket),
                     Closed::Reply(reply) => Err(reply.into()),
                     Closed::Pass(_) => panic!("a success passes unpaid"),

@@ -316,13 +316,11 @@ async fn a_split_verifies_here_and_settles_there() {
     base.network = "eip155:8453".parse().unwrap();
     split.preflight(&[base]).await.unwrap_err();
 
-    let brings = |fake: FakeFacilitator| (fake.scheme().is_some(), fake.witness().is_some());
+    let brings = |one: &dyn Facilitator| (one.schemes().len(), one.witness().is_some());
     let own = FakeFacilitator::new().with_local_proof().with_witness();
-    assert_eq!(brings(own.clone()), (true, true));
-    let split = Split::new(own.clone(), FakeFacilitator::new());
-    assert!(split.scheme().is_some() && split.witness().is_some());
-    let split = Split::new(FakeFacilitator::new(), own.clone());
-    assert!(split.scheme().is_none() && split.witness().is_none());
-    let failover = Failover::new(FakeFacilitator::new()).or(own);
-    assert!(failover.scheme().is_some() && failover.witness().is_some(), "those of the first that has one");
+    assert_eq!(brings(&own), (2, true));
+    assert_eq!(brings(&Split::new(own.clone(), FakeFacilitator::new())), (2, true));
+    assert_eq!(brings(&Split::new(FakeFacilitator::new(), own.clone())), (0, false));
+    let failover = Failover::new(FakeFacilitator::new()).or(own.clone()).or(own);
+    assert_eq!(brings(&failover), (4, true), "those of all: of one name the first counts");
 }

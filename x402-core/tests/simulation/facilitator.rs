@@ -91,8 +91,8 @@ impl Facilitator for Remote {
         Box::pin(async { Ok(SupportedResponse::default()) })
     }
 
-    fn scheme(&self) -> Option<Arc<dyn Scheme>> {
-        self.world.climate.local_proof.then(|| Arc::new(FakeSignatures) as _)
+    fn schemes(&self) -> Vec<Arc<dyn Scheme>> {
+        if self.world.climate.local_proof { vec![Arc::new(FakeSignatures)] } else { Vec::new() }
     }
 
     fn witness(&self) -> Option<Arc<dyn Witness>> {

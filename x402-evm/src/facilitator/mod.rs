@@ -254,10 +254,6 @@ impl Facilitator for EvmFacilitator {
         Box::pin(self.0.preflight(options))
     }
 
-    fn scheme(&self) -> Option<Arc<dyn Scheme>> {
-        Some(Arc::new(ExactEvm::from(self.0.prover.clone())))
-    }
-
     fn schemes(&self) -> Vec<Arc<dyn Scheme>> {
         let prover = || self.0.prover.clone();
         vec![Arc::new(ExactEvm::from(prover())), Arc::new(UptoEvm::from(prover()))]

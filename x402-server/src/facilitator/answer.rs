@@ -35,7 +35,8 @@ pub(super) struct Fault {
 pub(super) struct Dialect {
     version: X402Version,
     network: String,
-    permit2: bool,
+    /// The names that reasons have by how the payment moves its money.
+    named: fn(&RejectReason) -> &str,
 }
 
 impl Dialect {
@@ -44,12 +45,16 @@ impl Dialect {
             PaymentRequirements::V1(terms) => &terms.network,
             PaymentRequirements::V2(terms) => &terms.network,
         };
-        Self { version: terms.version(), network: network.clone(), permit2: false }
+        Self { version: terms.version(), network: network.clone(), named: RejectReason::code }
     }
 
     /// The same about a payment that could be read: through Permit2 reasons have names of their own.
     pub(super) fn about(mut self, payment: &Payment) -> Self {
-        self.permit2 = matches!(payment.authorization.message, SignedMessage::Permit2(_));
+        self.named = match &payment.authorization.message {
+            SignedMessage::Permit2(_) if payment.option.is_upto() => RejectReason::upto_code,
+            SignedMessage::Permit2(_) => RejectReason::permit2_code,
+            _ => RejectReason::code,
+        };
         self
     }
 
@@ -59,8 +64,7 @@ impl Dialect {
             (X402Version::V1, RejectReason::WrongAmount { .. }) => {
                 "invalid_exact_evm_authorization_value".to_owned()
             }
-            _ if self.permit2 => reason.permit2_code().to_owned(),
-            _ => reason.code().to_owned(),
+            _ => (self.named)(reason).to_owned(),
         }
     }
 
@@ -235,7 +239,7 @@ mod tests {
             X402Version::V1 => "base-sepolia",
             X402Version::V2 => "eip155:84532",
         };
-        Dialect { version, network: network.to_owned(), permit2: false }
+        Dialect { version, network: network.to_owned(), named: RejectReason::code }
     }
 
     fn body(answer: &Answer) -> (u16, Value) {

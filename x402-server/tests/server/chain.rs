@@ -50,10 +50,6 @@ impl Facilitator for Forgetful {
         self.chain.supported()
     }
 
-    fn scheme(&self) -> Option<Arc<dyn Scheme>> {
-        self.chain.scheme()
-    }
-
     fn schemes(&self) -> Vec<Arc<dyn Scheme>> {
         self.chain.schemes()
     }

@@ -38,10 +38,6 @@ impl<F: Facilitator> Facilitator for CrashingSettler<F> {
         self.inner.preflight(options)
     }
 
-    fn scheme(&self) -> Option<Arc<dyn Scheme>> {
-        self.inner.scheme()
-    }
-
     fn schemes(&self) -> Vec<Arc<dyn Scheme>> {
         self.inner.schemes()
     }

@@ -219,10 +219,6 @@ impl Facilitator for Failover {
         Box::pin(self.one_covers_each(options))
     }
 
-    fn scheme(&self) -> Option<Arc<dyn Scheme>> {
-        self.members.iter().find_map(|member| member.facilitator.scheme())
-    }
-
     /// Of one name the first counts.
     fn schemes(&self) -> Vec<Arc<dyn Scheme>> {
         self.members.iter().flat_map(|member| member.facilitator.schemes()).collect()
