@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use devchain::DevChain;
 use x402_tests::{
-    Books, Calls, Environment, FUNDS, Fault, Framework, Line, MERCHANT, OfficialFacilitator, PAYER, Payer,
-    Request, Server, Shop, eventually, paid_runs, persist,
+    Books, Calls, Environment, FUNDS, Fault, Framework, GAS, Line, MERCHANT, OfficialFacilitator, PAYER,
+    Payer, Request, Server, Shop, eventually, paid_runs, persist,
 };
 
 /// A shop whose money is moved by the official facilitator.
@@ -40,6 +40,35 @@ fn both_dialects_are_settled() {
         }
         assert_eq!(shop.books(), Books::of(&[("GET /exact", 2)], 2, 2000), "{framework}");
     }
+}
+
+/// Through Permit2, with approvals that were missing and are brought along, and of a ceiling only what was used.
+#[test]
+fn permit2_and_ceilings_are_settled() {
+    let Remote { shop, facilitator } = Remote::open(Framework::Tower, |chain, environment| {
+        let environment = environment.set("WITNESS_URL", chain.url()).set("ASK_AT_START", "yes");
+        environment.set("UPTO_SETTLER", GAS.address)
+    });
+    // A ceiling last: what was not used of it stays approved.
+    let routes = [("/permit2", 1000), ("/used?use=700", 700)];
+    for (sold, (path, moved)) in routes.into_iter().enumerate() {
+        let challenge = shop.ask(path);
+        let refused = shop.send(&Request::get(path).paying(&shop.payer.v2(&challenge)));
+        assert_eq!(refused.status, 412, "{path}: {}", refused.text());
+        let payment = shop.payer.v2_approving(&challenge, sold as u64);
+        let response = shop.send(&Request::get(path).paying(&payment));
+        assert_eq!(response.status, 200, "{path}: {}", response.text());
+        let income = shop.chain.income(MERCHANT.address).unwrap();
+        assert_eq!((income.len(), income[sold].amount), (sold + 1, moved), "{path}");
+        assert_eq!(response.receipt()["transaction"], income[sold].transaction.as_str(), "{path}");
+    }
+    shop.chain.approve_permit2(PAYER.address, 1_000_000).unwrap();
+    let settled = facilitator.calls().settle;
+    let free = shop.buy("/used?use=0");
+    assert_eq!((free.status, &free.receipt()["amount"]), (200, &"0".into()), "{}", free.text());
+    assert_eq!(shop.buy("/used?use=100").status, 200);
+    assert_eq!(facilitator.calls().settle, settled + 1, "nothing is settled for nothing");
+    assert_eq!(shop.books(), Books::of(&[("GET /permit2", 1), ("GET /used", 3)], 3, 1800));
 }
 
 /// The money moves, the connection breaks, and our own node is out of reach, too.

@@ -4,6 +4,7 @@ import { createServer } from "node:http";
 import { x402Facilitator } from "@x402/core/facilitator";
 import { toFacilitatorEvmSigner } from "@x402/evm";
 import { registerExactEvmScheme } from "@x402/evm/exact/facilitator";
+import { UptoEvmScheme } from "@x402/evm/upto/facilitator";
 import { createWalletClient, http, publicActions } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
 import { baseSepolia } from "viem/chains";
@@ -28,6 +29,8 @@ const signer = toFacilitatorEvmSigner({
 });
 const facilitator = new x402Facilitator();
 registerExactEvmScheme(facilitator, { signer, networks: "eip155:84532" });
+facilitator.register("eip155:84532", new UptoEvmScheme(signer));
+facilitator.registerExtension({ key: "eip2612GasSponsoring" });
 
 const calls = { supported: 0, verify: 0, settle: 0 };
 // One settlement at a time: it is the node that counts the gas account's transactions.

@@ -31,6 +31,7 @@ mod ordinary;
 mod outages;
 mod paths;
 mod paying;
+mod permit2;
 mod quotes;
 mod refusals;
 mod replays;

@@ -5,7 +5,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use devchain::Account;
 use serde_json::{Value, json};
-use x402_core::{price::PriceOption, time::UnixSeconds};
+use x402_core::{
+    price::{AtomicAmount, PriceOption},
+    time::UnixSeconds,
+};
 use x402_evm::{AuthorizationWindow, EvmSigner, random_nonce};
 
 use crate::Response;
@@ -151,6 +154,26 @@ impl Payer {
         }
     }
 
+    /// Pays a challenge in version 2 with an approval of Permit2 that is signed, too, as the challenge declares. `token_nonce`
+    /// is how many approvals the payer signed before.
+    ///
+    /// # Panics
+    /// When the challenge asks for something else.
+    #[must_use]
+    #[track_caller]
+    pub fn v2_approving(&self, challenge: &Challenge, token_nonce: u64) -> Payment {
+        let terms = serde_json::from_value(challenge.terms()).expect("terms have the shape of terms");
+        let option = PriceOption::from_v2(&terms).expect("terms can be read");
+        let deadline = UnixSeconds::new(Window::default().valid_before);
+        let approval = self.signer.approve_permit2(&option, AtomicAmount::from(token_nonce).get(), deadline);
+        let mut extensions = challenge.v2["extensions"].clone();
+        let info = &mut extensions["eip2612GasSponsoring"]["info"];
+        let declared = info.as_object_mut().expect("approvals are asked for");
+        let Ok(Value::Object(signed)) = approval else { panic!("terms can be approved: {approval:?}") };
+        declared.extend(signed);
+        self.v2(challenge).with(|json| json["extensions"] = extensions)
+    }
+
     /// A version 2 payment up to a ceiling, with a signature that only a scripted facilitator takes.
     ///
     /// # Panics
@@ -264,7 +287,7 @@ impl Payment {
         })
     }
 
-    /// The nonce of its authorization.
+    /// The nonce of its authorization (EIP-3009).
     ///
     /// # Panics
     /// When it has none.

@@ -1,6 +1,7 @@
 //! The stock clients of both protocol versions pay each adapter over loopback; and our facilitator serves the stock servers.
 
 mod ours;
+mod permit2;
 
 use std::process::Command;
 

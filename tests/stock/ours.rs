@@ -12,15 +12,15 @@ use x402_tests::{FUNDS, Framework, GAS, MERCHANT, PAYER, Payer, Request, Script,
 use crate::run_with;
 
 /// Our facilitator, from a file as `x402 facilitator` reads it, on a chain of its own.
-struct Ours {
-    chain: DevChain,
+pub(crate) struct Ours {
+    pub(crate) chain: DevChain,
     address: SocketAddr,
     _runtime: Runtime,
     _folder: TempDir,
 }
 
 impl Ours {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let chain = DevChain::start().unwrap();
         chain.mint(PAYER.address, FUNDS).unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -43,11 +43,11 @@ impl Ours {
         Self { chain, address, _runtime: runtime, _folder: folder }
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    fn transfers(&self) -> usize {
+    pub(crate) fn transfers(&self) -> usize {
         self.chain.transfers_to(MERCHANT.address).unwrap()
     }
 }

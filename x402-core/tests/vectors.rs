@@ -12,7 +12,10 @@ use x402_core::{
     order::PaymentId,
     wire::{
         PaymentPayload, PaymentRequirements, Presented, X402Version, decode_payment,
-        extension::{PAYMENT_IDENTIFIER, payment_id_declaration, read_payment_id},
+        extension::{
+            EIP2612_GAS_SPONSORING, PAYMENT_IDENTIFIER, eip2612_gas_sponsoring_declaration,
+            payment_id_declaration, read_payment_id,
+        },
         facilitator::{FacilitatorRequest, SupportedResponse, VerifyResponse},
         header::{self, decode_json},
         v1, v2,
@@ -226,6 +229,15 @@ fn payment_identifier() {
         assert_eq!(read_payment_id(payment.extensions.as_ref(), required), wanted, "{at}");
         assert_eq!(sent.is_string(), at.ends_with("-given"), "{at}");
     }
+}
+
+#[test]
+fn approvals_are_asked_for_as_the_official_server_does() {
+    let declared = cases("v2-exact-permit2.json").into_iter().filter_map(|case| {
+        let extensions = &case["unpaid"]["paymentRequired"]["extensions"];
+        extensions.get(EIP2612_GAS_SPONSORING).cloned()
+    });
+    assert_eq!(declared.collect::<Vec<_>>(), [eip2612_gas_sponsoring_declaration()]);
 }
 
 #[test]

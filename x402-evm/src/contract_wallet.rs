@@ -14,7 +14,7 @@ use x402_core::{
 use crate::{
     error::{ChainError, Refusal},
     recover::EcdsaSignature,
-    rpc::{Call, Rpc, abi, is_revert},
+    rpc::{Call, Rpc, abi, abi::MULTICALL3, is_revert},
     typed_data::Hash,
 };
 
@@ -87,7 +87,8 @@ impl ContractAccounts {
                     return Err(ChainError::misconfigured("smart_wallet_deployment_failed", detail).into());
                 }
                 let transfer = encode(inner);
-                let data = abi::first_then((wrapper.factory, &wrapper.calldata), (target, &transfer));
+                let deployment = (wrapper.factory, &wrapper.calldata[..], true);
+                let data = abi::aggregate(&[deployment, (target, &transfer, false)]);
                 Ok(call(MULTICALL3, data, DEPLOYMENT_GAS))
             }
             (false, None, Proof::Signed) => {
@@ -153,10 +154,6 @@ impl Wrapper {
     }
 }
 
-const MULTICALL3: EvmAddress = EvmAddress::new([
-    0xca, 0x11, 0xbd, 0xe0, 0x59, 0x77, 0xb3, 0x63, 0x11, 0x67, 0x02, 0x88, 0x62, 0xbe, 0x2a, 0x17, 0x39,
-    0x76, 0xca, 0x11,
-]);
 const ERC6492_SUFFIX: [u8; 32] = [
     0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64,
     0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92, 0x64, 0x92,

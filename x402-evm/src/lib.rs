@@ -51,6 +51,8 @@
 //!   what it led to; money moves once.
 //! - One gas account carries any number of settlements at once: no nonce is used twice or left out, and a stuck
 //!   transaction is replaced at a higher fee.
+//! - With `EvmFacilitator::batch`, settlements that come within a window share one transaction, and keep an outcome each: for
+//!   half the gas, and without a queue for the account's nonces.
 //! - Contract accounts (ERC-1271, EIP-7702, ERC-6492) pay only where `ContractAccounts` lets them.
 //!
 //! Give every process a gas account of its own, holding no more coins than it should be able to lose.
@@ -62,7 +64,8 @@
 //! start-up check finds that out.
 //!
 //! - A payer approves Permit2 once per token, or signs the approval with a payment (EIP-2612); it then comes to the chain
-//!   in the settlement itself. Without either the payment is refused with `permit2_allowance_required`.
+//!   in the settlement itself. An engine that was [started](x402_core::EngineBuilder::start) asks for such approvals by
+//!   itself. Without either the payment is refused with `permit2_allowance_required`.
 //! - `upto` is settled by one account, which the payer signs for: `EvmFacilitator::gas_account`. A charge of zero is a
 //!   settlement without a transaction, and leaves the authorization unused on the chain: whoever settles must remember it.
 //! - Permit2 logs no nonces. `EvmWitness` reads them from the calls of the proxies in the transactions that paid the
@@ -130,6 +133,6 @@ pub use self::{
     error::ChainError,
     facilitator::{EvmFacilitator, GasLevel},
     gas_key::GasKey,
-    submit::{FileJournal, Journal, JournalEntry, MemoryJournal},
+    submit::{Batching, FileJournal, Journal, JournalEntry, MemoryJournal},
     witness::EvmWitness,
 };

@@ -51,6 +51,12 @@ pub(crate) fn paid<'a>(logs: &'a [Log], token: EvmAddress, message: &Eip3009) ->
     its.clone().find(|(event, _)| *event == transfer).map(|(_, log)| *log)
 }
 
+/// Whether one of the logs shows that `message`, or another with its nonce, was used.
+pub(crate) fn used(logs: &[Log], token: EvmAddress, message: &Eip3009) -> bool {
+    let used = Event::Used { authorizer: address(message.from), nonce: B256::from(message.nonce) };
+    logs.iter().any(|log| log.address() == at(token) && !log.removed && Event::read(log) == Some(used))
+}
+
 /// The logs of each settlement by a Permit2 proxy: those up to its event, from the event before.
 pub(crate) fn settlements(logs: &[Log], is_proxy: impl Fn(Address) -> bool) -> Vec<&[Log]> {
     let is_end = |log: &Log| {
@@ -176,6 +182,8 @@ mod tests {
             ),
         ] {
             assert_eq!(paid(&logs, TOKEN, &message(9)).is_some(), expected, "{name}");
+            let is_its_use = |log: &Log| *log == used(PAYER, 9);
+            assert_eq!(super::used(&logs, TOKEN, &message(9)), logs.iter().any(is_its_use), "{name}");
         }
     }
 

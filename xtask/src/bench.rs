@@ -14,6 +14,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), BoxError> {
     job::run(cargo(BENCHES).args(&arguments.filter))
 }
 
-/// All features, for those that start Redis and PostgreSQL.
-const BENCHES: [&str; 9] =
-    ["bench", "--package", "x402-benches", "--package", "x402-store", "--all-features", "--bench", "*", "--"];
+/// All features, for those that start Redis, PostgreSQL or a chain.
+const BENCHES: [&str; 11] = [
+    "bench",
+    "--package",
+    "x402-benches",
+    "--package",
+    "x402-evm",
+    "--package",
+    "x402-store",
+    "--all-features",
+    "--bench",
+    "*",
+    "--",
+];

@@ -30,6 +30,7 @@ pub(crate) struct Config {
     store: StoreUrl,
     journal: Option<PathBuf>,
     resolve_within: Option<Duration>,
+    ask_at_start: bool,
     veto: Option<VetoAt>,
     /// Where in a payment this process dies.
     pub(crate) crash: Crash,
@@ -92,11 +93,8 @@ impl Config {
                 }
             },
             resolve_within: seconds("RESOLVE_WITHIN")?,
-            defer_over_forgetful_store: match read(DEFER)?.as_deref() {
-                None => false,
-                Some("yes") => true,
-                Some(other) => return Err(Mistake::new(DEFER, format!("is {other:?}, wanted yes"))),
-            },
+            ask_at_start: yes("ASK_AT_START")?,
+            defer_over_forgetful_store: yes(DEFER)?,
             quote_key: read("QUOTE_KEY")?
                 .map(|text| QuoteKey::from_hex(&text))
                 .transpose()
@@ -157,12 +155,20 @@ impl Config {
                     let inner = FileJournal::open(file).map_err(|error| Mistake::new("JOURNAL", error))?;
                     facilitator = facilitator.journal(CrashingJournal { inner, crash });
                 }
-                let engine = build(builder.facilitator(CrashingSettler { inner: facilitator, crash }))?;
+                let builder = builder.facilitator(CrashingSettler { inner: facilitator, crash });
+                if self.ask_at_start {
+                    return builder.start().await.map_err(|error| Mistake::new("RPC_URL", error));
+                }
+                let engine = build(builder)?;
                 engine.preflight().await.map_err(|error| Mistake::new("RPC_URL", error))?;
                 Ok(engine)
             }
             Settler::Facilitator(remote) => {
-                let engine = build(remote.join(builder)?)?;
+                let builder = remote.join(builder)?;
+                if self.ask_at_start {
+                    return builder.start().await.map_err(|error| Mistake::new("FACILITATOR_URL", error));
+                }
+                let engine = build(builder)?;
                 // One that comes up later than we do is no mistake.
                 if let Err(error) = engine.preflight().await {
                     tracing::warn!(%error, "facilitator not asked at start");
@@ -237,6 +243,14 @@ fn build(builder: EngineBuilder) -> Result<Engine, Mistake> {
 fn seconds(variable: &'static str) -> Result<Option<Duration>, Mistake> {
     let length = read(variable)?.map(|text| text.parse().map(Duration::from_secs)).transpose();
     length.map_err(|error| Mistake::new(variable, format!("is no number of seconds: {error}")))
+}
+
+fn yes(variable: &'static str) -> Result<bool, Mistake> {
+    match read(variable)?.as_deref() {
+        None => Ok(false),
+        Some("yes") => Ok(true),
+        Some(other) => Err(Mistake::new(variable, format!("is {other:?}, wanted yes"))),
+    }
 }
 
 fn read(variable: &'static str) -> Result<Option<String>, Mistake> {

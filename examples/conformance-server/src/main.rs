@@ -11,6 +11,7 @@
 //! | `SETTLE_WITHIN` | how many seconds that facilitator may take; default: 30 |
 //! | `SIGNATURES` | with that facilitator: checked `here` (default) or by the `facilitator` |
 //! | `WITNESS_URL` | look for what that facilitator settles at this node |
+//! | `ASK_AT_START` | `yes`: ask who settles what that one supports, and put what it wants into the 402s |
 //! | `RESOLVE_WITHIN` | how many seconds a request waits for an outcome; default: 30 |
 //! | `VETO_AT` | a hook says no there: `challenge`, `before_verify`, `after_verify` or `before_settle` |
 //! | `SETTLE` | `after` (default) or `before` the handler, or `deferred`: after the response |

@@ -27,6 +27,7 @@ pub(crate) enum Route {
     Bound,
     Named,
     NamedAlways,
+    Permit2,
     Used,
     UsedStream,
     UsedEcho,
@@ -35,7 +36,7 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::Exact,
         Self::Echo,
         Self::Cheap,
@@ -51,6 +52,7 @@ impl Route {
         Self::Bound,
         Self::Named,
         Self::NamedAlways,
+        Self::Permit2,
         Self::Used,
         Self::UsedStream,
         Self::UsedEcho,
@@ -76,6 +78,7 @@ impl Route {
             Self::Bound => "POST /bound",
             Self::Named => "GET /named",
             Self::NamedAlways => "GET /named/always",
+            Self::Permit2 => "GET /permit2",
             Self::Used => "GET /used",
             Self::UsedStream => "GET /used/stream",
             Self::UsedEcho => "POST /used/echo",
@@ -130,7 +133,11 @@ pub(crate) fn prices(origin: &str, pay_to: &str, settler: Option<&str>) -> Resul
         }
         prices = match route.price() {
             Some(units) => {
-                let rule = PriceRule::from(Price::atomic(NETWORK, units));
+                let price = Price::atomic(NETWORK, units);
+                let rule = PriceRule::from(match route {
+                    Route::Permit2 => price.permit2(),
+                    _ => price,
+                });
                 let rule = match route {
                     Route::Bound => rule.bind_body(BOUND_BODY),
                     Route::Named => rule.payment_identifier(PaymentIdentifier::Optional),

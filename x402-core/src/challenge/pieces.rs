@@ -8,7 +8,10 @@ use crate::{
     price::{PaymentIdentifier, PriceOption},
     quote::{self, BindingLevel},
     wire::{
-        extension::{PAYMENT_IDENTIFIER, payment_id_declaration},
+        extension::{
+            EIP2612_GAS_SPONSORING, PAYMENT_IDENTIFIER, eip2612_gas_sponsoring_declaration,
+            payment_id_declaration,
+        },
         v1, v2,
     },
 };
@@ -19,6 +22,7 @@ pub(super) fn v2(
     binding: BindingLevel,
     identifier: PaymentIdentifier,
     options: &[PriceOption],
+    sponsored: bool,
 ) -> Vec<Piece> {
     let no_url = v2::ResourceInfo { url: String::new(), ..resource.clone() };
     let rest = text::json(&no_url);
@@ -44,6 +48,9 @@ pub(super) fn v2(
     if identifier.is_offered() {
         let declaration = payment_id_declaration(identifier.is_required());
         extensions.insert(PAYMENT_IDENTIFIER.to_owned(), declaration);
+    }
+    if sponsored {
+        extensions.insert(EIP2612_GAS_SPONSORING.to_owned(), eip2612_gas_sponsoring_declaration());
     }
     if !extensions.is_empty() {
         pieces.push(Piece::Text(format!(r#","extensions":{}"#, text::json(&extensions))));

@@ -81,19 +81,21 @@ impl ChallengeTemplate {
         identifier: PaymentIdentifier,
         options: &[PriceOption],
     ) -> Self {
-        Self::offering(resource, binding, identifier, options, &|_| true)
+        Self::offering(resource, binding, identifier, options, &|_| true, false)
     }
 
-    /// The same, where only some ways to pay are for version 1.
+    /// The same, where only some ways to pay are for version 1, and payers may sign their approval of Permit2 where it is
+    /// `sponsored`.
     pub(crate) fn offering(
         resource: &v2::ResourceInfo,
         binding: BindingLevel,
         identifier: PaymentIdentifier,
         options: &[PriceOption],
         offered_v1: &dyn Fn(&PriceOption) -> bool,
+        sponsored: bool,
     ) -> Self {
         assert!(options.len() <= Self::MAX_OPTIONS, "a price table has at most 16 options per route");
-        let v2 = pieces::v2(resource, binding, identifier, options);
+        let v2 = pieces::v2(resource, binding, identifier, options, sponsored);
         let v1 = if identifier.is_required() { None } else { pieces::v1(resource, options, offered_v1) };
         Self {
             options: options.iter().map(|option| quote::option_digest(&option.to_v2())).collect(),

@@ -15,7 +15,10 @@ use crate::{
     time::UnixSeconds,
     wire::{
         V1, V2,
-        extension::{PAYMENT_IDENTIFIER, payment_id_declaration},
+        extension::{
+            EIP2612_GAS_SPONSORING, PAYMENT_IDENTIFIER, eip2612_gas_sponsoring_declaration,
+            payment_id_declaration,
+        },
         v1, v2,
     },
 };
@@ -48,6 +51,7 @@ struct Case<'a> {
     resource: v2::ResourceInfo,
     binding: BindingLevel,
     identifier: PaymentIdentifier,
+    sponsored: bool,
     options: Vec<PriceOption>,
     path: &'a str,
     reason: Option<RejectReason>,
@@ -60,6 +64,7 @@ impl Default for Case<'_> {
             resource: resource(Some("Weather: Tromsø 😀")),
             binding: BindingLevel::Terms,
             identifier: PaymentIdentifier::Off,
+            sponsored: false,
             options: options(),
             path: "/weather/oslo",
             reason: None,
@@ -72,7 +77,15 @@ impl Case<'_> {
     fn render(&self) -> Reply {
         let sealer =
             QuoteSealer::new(&QuoteKey::try_from((0..32).collect::<Vec<u8>>().as_slice()).unwrap(), &[]);
-        let template = ChallengeTemplate::new(&self.resource, self.binding, self.identifier, &self.options);
+        let (binding, identifier) = (self.binding, self.identifier);
+        let template = ChallengeTemplate::offering(
+            &self.resource,
+            binding,
+            identifier,
+            &self.options,
+            &|_| true,
+            self.sponsored,
+        );
         let reply = template.render(&ChallengeRequest {
             status: 402,
             error: self.reason.as_ref().map(Into::into),
@@ -129,6 +142,9 @@ impl Case<'_> {
         if self.identifier != PaymentIdentifier::Off {
             let required = self.identifier == PaymentIdentifier::Required;
             extensions.insert(PAYMENT_IDENTIFIER.to_owned(), payment_id_declaration(required));
+        }
+        if self.sponsored {
+            extensions.insert(EIP2612_GAS_SPONSORING.to_owned(), eip2612_gas_sponsoring_declaration());
         }
         let message = v2::PaymentRequired {
             x402_version: V2,
@@ -234,6 +250,15 @@ fn identifiers_are_declared_where_they_are_offered() {
             assert_eq!(quote_is_declared, binding == BindingLevel::SignedQuote);
             assert_eq!(body["x402Version"], if required { 2 } else { 1 }, "version 1 cannot send one");
         }
+    }
+}
+
+#[test]
+fn approvals_are_asked_for_where_they_are_sponsored() {
+    for identifier in [PaymentIdentifier::Off, PaymentIdentifier::Optional] {
+        let (_, header, body) = Case { sponsored: true, identifier, ..Case::default() }.check();
+        assert_eq!(header["extensions"]["eip2612GasSponsoring"]["info"]["version"], "1");
+        assert_eq!(body.get("extensions"), None, "version 1 has none");
     }
 }
 

@@ -2,22 +2,16 @@
 
 use std::sync::Arc;
 
-use super::{BoxFuture, Facilitator, Payment, SettleError, Settlement, VerifyError, Witness};
-use crate::{
-    error::ConfigError,
-    price::{NetworkId, PriceOption},
-    scheme::Scheme,
-    wire::{
-        X402Version,
-        facilitator::{SupportedKind, SupportedResponse},
-    },
+use super::{
+    BoxFuture, Facilitator, Payment, SettleError, Settlement, VerifyError, Witness, supported::lists,
 };
+use crate::{error::ConfigError, price::PriceOption, scheme::Scheme, wire::facilitator::SupportedResponse};
 
 /// Verifies with one facilitator and settles with another: checked on a node of our own, settled by a service that pays
 /// the gas.
 ///
-/// The scheme and the witness are those of the one that verifies. What is supported is what both support, with the data
-/// that the one that settles wants in the terms.
+/// The scheme and the witness are those of the one that verifies. What is supported, kinds of payments as well as extensions, is
+/// what both support, with the data that the one that settles wants in the terms.
 ///
 /// ```
 /// use x402_core::{facilitator::Split, testing::FakeFacilitator};
@@ -75,23 +69,5 @@ impl<V: Facilitator, S: Facilitator> Facilitator for Split<V, S> {
 
     fn witness(&self) -> Option<Arc<dyn Witness>> {
         self.verify.witness()
-    }
-}
-
-/// Whether an entry of one is covered by another; a family is where some of it is, and each network is looked at when an
-/// option is held against both.
-fn lists(other: &SupportedResponse, kind: &SupportedKind) -> bool {
-    let network = match kind.x402_version {
-        X402Version::V1 => NetworkId::from_v1_name(&kind.network),
-        X402Version::V2 => kind.network.parse().ok(),
-    };
-    match network {
-        Some(network) => other.kind(kind.x402_version, &kind.scheme, &network).is_some(),
-        None => other.kinds.iter().any(|known| {
-            let same = known.network == kind.network;
-            let within =
-                kind.network.strip_suffix('*').is_some_and(|family| known.network.starts_with(family));
-            known.x402_version == kind.x402_version && known.scheme == kind.scheme && (same || within)
-        }),
     }
 }

@@ -1,5 +1,7 @@
 //! What a facilitator supports, held against ways to pay. Pure.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::VerifyError;
@@ -72,6 +74,41 @@ fn same(ours: &Value, theirs: &Value) -> bool {
         (Some(ours), Some(theirs)) if ours.starts_with("0x") => ours.eq_ignore_ascii_case(theirs),
         _ => ours == theirs,
     }
+}
+
+/// Whether an entry of one is covered by another; a family is where some of it is, and each network is looked at when an
+/// option is held against both.
+pub(super) fn lists(other: &SupportedResponse, kind: &SupportedKind) -> bool {
+    let network = match kind.x402_version {
+        X402Version::V1 => NetworkId::from_v1_name(&kind.network),
+        X402Version::V2 => kind.network.parse().ok(),
+    };
+    match network {
+        Some(network) => other.kind(kind.x402_version, &kind.scheme, &network).is_some(),
+        None => other.kinds.iter().any(|known| {
+            let same = known.network == kind.network;
+            let within =
+                kind.network.strip_suffix('*').is_some_and(|family| known.network.starts_with(family));
+            known.x402_version == kind.x402_version && known.scheme == kind.scheme && (same || within)
+        }),
+    }
+}
+
+/// The extensions that can be offered where any of these may get a payment: keys that are known to each one that shares a kind
+/// of payment with somebody who knows them.
+pub(super) fn common_extensions(all: &[Arc<SupportedResponse>]) -> Vec<String> {
+    let knows = |one: &SupportedResponse, key: &String| one.extensions.contains(key);
+    let mut common: Vec<String> = Vec::new();
+    for key in all.iter().flat_map(|one| &one.extensions) {
+        let is_missed = |one: &Arc<SupportedResponse>| {
+            let mut knowing = all.iter().filter(|other| knows(other, key));
+            !knows(one, key) && knowing.any(|other| one.kinds.iter().any(|kind| lists(other, kind)))
+        };
+        if !common.contains(key) && !all.iter().any(is_missed) {
+            common.push(key.clone());
+        }
+    }
+    common
 }
 
 /// The check of [`preflight`](super::Facilitator::preflight) that asks no chain.
@@ -159,6 +196,28 @@ mod tests {
         let wanted = json!({ "name": "USDC", "version": "2", "ours": "ours", "facilitatorAddress": "0xF0" });
         assert_eq!(Value::Object(Map::clone(&extra)), wanted);
         assert!(supported.complete(option("upto", "eip155:84532")).is_none());
+    }
+
+    #[test]
+    fn extensions_count_where_everybody_who_may_get_the_payment_knows_them() {
+        let exact = |network: &str| json!({ "x402Version": 2, "scheme": "exact", "network": network });
+        let one = |network: &str, keys: &[&str]| {
+            let mut one = supported(&json!([exact(network)]));
+            one.extensions = keys.iter().map(|key| (*key).to_owned()).collect();
+            Arc::new(one)
+        };
+        let (base, sepolia, evm) = ("eip155:8453", "eip155:84532", "eip155:*");
+        for (all, common) in [
+            (vec![], &[][..]),
+            (vec![one(base, &["a", "b"])], &["a", "b"]),
+            (vec![one(base, &["a", "b"]), one(base, &["b"])], &["b"]),
+            (vec![one(base, &[]), one(base, &["b"])], &[]),
+            (vec![one(base, &["a"]), one(sepolia, &["b"])], &["a", "b"]),
+            (vec![one(base, &["a"]), one(evm, &["b"])], &[]),
+            (vec![one(evm, &["a"]), one(base, &["a"]), one(sepolia, &["a"])], &["a"]),
+        ] {
+            assert_eq!(common_extensions(&all), common, "{all:?}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::{
     pricer::Paid,
     resolve::{Accounts, check_timeout},
     rule::{Asked, Part, Way},
-    table::template,
+    table::{MAX_HEADER, template},
     tokens::is_named,
 };
 use crate::{
@@ -185,6 +185,3 @@ fn check_token(network: &NetworkId, token: &Token) -> Result<(), PriceError> {
 fn config(at: &str, error: PriceError) -> ConfigError {
     ConfigError::new(at, error.to_string()).with_source(error)
 }
-
-/// Of the 8 KiB, what is left for the URL's path and the other headers is 1.5 KiB.
-const MAX_HEADER: usize = 6656;

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     challenge::ChallengeTemplate,
     quote,
-    wire::{X402Version, facilitator::SupportedResponse},
+    wire::{X402Version, extension::EIP2612_GAS_SPONSORING, facilitator::SupportedResponse},
 };
 
 /// Who is paid, and in which tokens besides the known ones.
@@ -197,6 +197,17 @@ impl Accounts {
 pub(super) fn settles_v1(supported: Option<&SupportedResponse>, option: &PriceOption) -> bool {
     supported
         .is_none_or(|supported| supported.kind(X402Version::V1, &option.scheme, &option.network).is_some())
+}
+
+/// Whether payers may sign their approval of Permit2 for one of these: the facilitator, if it was asked, brings such approvals to
+/// the chain, and the terms tell what the token wants signed.
+pub(super) fn is_sponsored(supported: Option<&SupportedResponse>, options: &[PriceOption]) -> bool {
+    let can_be_signed = |option: &PriceOption| {
+        let has = |name| option.extra.get(name).is_some_and(serde_json::Value::is_string);
+        option.transfer_method() == TransferMethod::Permit2 && has("name") && has("version")
+    };
+    supported.is_some_and(|supported| supported.extensions.iter().any(|key| key == EIP2612_GAS_SPONSORING))
+        && options.iter().any(can_be_signed)
 }
 
 /// Whether a payer can be given this long: settled in time, and remembered until it cannot be settled any more.

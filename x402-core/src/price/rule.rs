@@ -100,7 +100,8 @@ impl Price {
     }
 
     /// The same price, moved by Permit2 instead of the token's own EIP-3009, for clients of version 2. A payer needs to
-    /// have approved Permit2 once, or a token and a facilitator by which the approval can be signed (EIP-2612).
+    /// have approved Permit2 once, or a token and a facilitator by which the approval can be signed (EIP-2612); an engine that
+    /// was [started](crate::EngineBuilder::start) asks for that where it is so.
     ///
     /// Tokens that are known to have no EIP-3009 are moved this way without being asked to.
     pub fn permit2(self) -> Self {

@@ -2,7 +2,11 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{PaymentIdentifier, PriceOption, Pricer, path, pattern::Segment, resolve::settles_v1};
+use super::{
+    PaymentIdentifier, PriceOption, Pricer, path,
+    pattern::Segment,
+    resolve::{is_sponsored, settles_v1},
+};
 use crate::{
     SettleTiming,
     challenge::ChallengeTemplate,
@@ -88,6 +92,7 @@ impl Rule {
 }
 
 /// The 402 with these ways to pay; in version 1 only with those that the facilitator, if it was asked, settles there.
+/// Payers are told that they may sign their approval of Permit2, unless the 402 gets too long by it.
 pub(super) fn template(
     resource: &v2::ResourceInfo,
     binding: BindingLevel,
@@ -96,7 +101,16 @@ pub(super) fn template(
     supported: Option<&SupportedResponse>,
 ) -> ChallengeTemplate {
     let offered_v1 = |option: &PriceOption| settles_v1(supported, option);
-    ChallengeTemplate::offering(resource, binding, identifier, options, &offered_v1)
+    let offering = |sponsored| {
+        ChallengeTemplate::offering(resource, binding, identifier, options, &offered_v1, sponsored)
+    };
+    if is_sponsored(supported, options) {
+        let sponsored = offering(true);
+        if sponsored.header_len(0) <= MAX_HEADER {
+            return sponsored;
+        }
+    }
+    offering(false)
 }
 
 /// What a route costs.
@@ -127,3 +141,7 @@ pub struct FixedPrice {
     /// The 402, prepared.
     pub challenge: ChallengeTemplate,
 }
+
+/// The longest `PAYMENT-REQUIRED`, with a path of nothing. Of the 8 KiB that proxies let pass, what is left for the URL's path and
+/// the other headers is 1.5 KiB.
+pub(super) const MAX_HEADER: usize = 6656;

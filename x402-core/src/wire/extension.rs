@@ -7,6 +7,10 @@ use crate::{error::Malformed, order::PaymentId};
 /// The key of the extension that carries a [`PaymentId`].
 pub const PAYMENT_IDENTIFIER: &str = "payment-identifier";
 
+/// The key of the extension by which payers sign their approval of Permit2 (EIP-2612) instead of sending it: the
+/// facilitator brings it to the chain.
+pub const EIP2612_GAS_SPONSORING: &str = "eip2612GasSponsoring";
+
 /// Reads the identifier that a payment brought along, if any. Payments of version 1 have no extensions.
 ///
 /// # Errors
@@ -46,6 +50,39 @@ pub fn payment_id_declaration(required: bool) -> Value {
                 },
             },
             "required": ["required"],
+        },
+    })
+}
+
+/// The entry under [`EIP2612_GAS_SPONSORING`] in a 402's extensions, for servers whose facilitator lists that key.
+#[must_use]
+pub fn eip2612_gas_sponsoring_declaration() -> Value {
+    let text = |pattern: &str, description: &str| json!({ "type": "string", "pattern": pattern, "description": description });
+    let (address, number) = ("^0x[a-fA-F0-9]{40}$", "^[0-9]+$");
+    let members = [
+        ("from", text(address, "The address of the sender.")),
+        ("asset", text(address, "The address of the ERC-20 token contract.")),
+        ("spender", text(address, "The address of the spender (Canonical Permit2).")),
+        ("amount", text(number, "The amount to approve (uint256). Typically MaxUint.")),
+        ("nonce", text(number, "The current nonce of the sender.")),
+        ("deadline", text(number, "The timestamp at which the signature expires.")),
+        (
+            "signature",
+            text("^0x[a-fA-F0-9]+$", "The 65-byte concatenated signature (r, s, v) as a hex string."),
+        ),
+        ("version", text("^[0-9]+(\\.[0-9]+)*$", "Schema version identifier.")),
+    ];
+    let required = members.each_ref().map(|(name, _)| *name);
+    json!({
+        "info": {
+            "description": "The facilitator accepts EIP-2612 gasless Permit to `Permit2` canonical contract.",
+            "version": "1",
+        },
+        "schema": {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "type": "object",
+            "properties": members.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect::<Map<_, _>>(),
+            "required": required,
         },
     })
 }

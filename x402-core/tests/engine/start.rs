@@ -8,13 +8,16 @@ use std::sync::{
 use serde_json::{Value, json};
 use x402_core::{
     Engine, EngineBuilder,
-    error::ConfigError,
+    error::{BoxError, ConfigError},
     facilitator::{BoxFuture, Facilitator, Payment, SettleError, Settlement, VerifyError, Witness},
-    price::{Price, PriceRule, Prices},
+    price::{Price, PriceOption, PriceRule, Prices},
     scheme::Scheme,
     testing::{FakeClock, FakeFacilitator},
     time::UnixSeconds,
-    wire::facilitator::SupportedResponse,
+    wire::{
+        extension::{EIP2612_GAS_SPONSORING, eip2612_gas_sponsoring_declaration},
+        facilitator::SupportedResponse,
+    },
 };
 
 use crate::support::{NETWORK, NOW, PAY_TO, Request, World, prices};
@@ -78,6 +81,8 @@ impl Facilitator for Listing {
     }
 }
 
+const NOBODY: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+
 fn kinds() -> Value {
     json!([
         { "x402Version": 2, "scheme": "exact", "network": NETWORK, "extra": { "memo": "ours" } },
@@ -118,6 +123,71 @@ async fn the_402_carries_what_the_facilitator_wants_and_is_paid() {
     );
     assert_eq!(world.send(&Request::get("/health")).await.status, 200);
     assert_eq!(world.send(&Request::new("PUT", "/weather/oslo")).await.status, 405);
+}
+
+#[tokio::test]
+async fn approvals_are_asked_for_where_the_facilitator_brings_them() {
+    let prices = || {
+        let permit2 = || Price::atomic(NETWORK, 1000_u64).permit2();
+        let dynamic = Price::dynamic(move |_| async move { Ok::<_, BoxError>(permit2()) });
+        let table = table().charge("GET /plain", "$0.01").charge("GET /permit2", permit2());
+        table
+            .charge("GET /used", Price::up_to("$0.01"))
+            .charge("GET /either", Price::atomic(NETWORK, 1000_u64).or(permit2()))
+            .charge("GET /computed", dynamic)
+            .build()
+            .unwrap()
+    };
+    let mut kinds = kinds();
+    let upto = json!({ "x402Version": 2, "scheme": "upto", "network": NETWORK, "extra": { "facilitatorAddress": PAY_TO } });
+    kinds.as_array_mut().unwrap().push(upto);
+    for lists in [true, false] {
+        let mut listing = Listing::new(kinds.clone());
+        let extensions = &mut listing.supported.as_mut().unwrap().extensions;
+        extensions.push("another".to_owned());
+        if lists {
+            extensions.push(EIP2612_GAS_SPONSORING.to_owned());
+        }
+        let world = start(prices(), &listing).await.unwrap();
+        for (path, declares) in [
+            ("/plain", false),
+            ("/permit2", lists),
+            ("/used", lists),
+            ("/either", lists),
+            ("/computed", lists),
+        ] {
+            let unpaid = world.send(&Request::get(path)).await.json("payment-required");
+            let wanted = declares.then(eip2612_gas_sponsoring_declaration);
+            assert_eq!(unpaid["extensions"].get(EIP2612_GAS_SPONSORING), wanted.as_ref(), "{path}");
+        }
+    }
+    let asked_nobody = builder(prices(), &Listing::new(kinds)).build().unwrap();
+    let unpaid = World { engine: asked_nobody, ..World::new() }.send(&Request::get("/permit2")).await;
+    assert_eq!(unpaid.json("payment-required").get("extensions"), None);
+}
+
+#[tokio::test]
+async fn a_long_402_asks_for_no_approvals() {
+    let network = |id: u32| format!("eip155:{id}");
+    let options = |most: u32| {
+        let options = (1..=most).map(|id| {
+            let option = PriceOption::new(network(id).parse().unwrap(), PAY_TO, 1000, NOBODY);
+            option.signing_domain("A token", "2").permit2()
+        });
+        let prices = Prices::new("https://api.example.com");
+        prices.charge("GET /many", Price::options(options.collect())).build().unwrap()
+    };
+    let kinds = json!([{ "x402Version": 2, "scheme": "exact", "network": "eip155:*" }]);
+    let mut listing = Listing::new(kinds);
+    listing.supported.as_mut().unwrap().extensions.push(EIP2612_GAS_SPONSORING.to_owned());
+    for (most, declares) in [(2, true), (9, false)] {
+        let world = start(options(most), &listing).await.unwrap();
+        let unpaid = world.send(&Request::get("/many")).await;
+        assert!(unpaid.get("payment-required").unwrap().len() < 7000);
+        let unpaid = unpaid.json("payment-required");
+        assert_eq!(unpaid["accepts"].as_array().unwrap().len(), most as usize);
+        assert_eq!(unpaid.get("extensions").is_some(), declares, "{most}");
+    }
 }
 
 #[tokio::test]

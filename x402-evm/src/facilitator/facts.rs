@@ -20,7 +20,11 @@ use super::{
 use crate::{
     error::{ChainError, Refusal},
     network::Domain,
-    rpc::{Rpc, abi, permit2::proxy},
+    rpc::{
+        Rpc,
+        abi::{self, MULTICALL3},
+        permit2::proxy,
+    },
     typed_data::Hash,
 };
 
@@ -83,7 +87,7 @@ impl Facts {
     }
 
     /// Code that is there is remembered; code that is not is looked for again.
-    async fn has_code(&self, rpc: &Rpc, contract: EvmAddress) -> Result<bool, ChainError> {
+    pub(super) async fn has_code(&self, rpc: &Rpc, contract: EvmAddress) -> Result<bool, ChainError> {
         if self.is_known(contract, &ANY_CODE) {
             return Ok(true);
         }
@@ -158,6 +162,7 @@ impl Inner {
                 return Err(ConfigError::new(at(), problem));
             }
         }
+        self.preflight_batches().await?;
         let account = self.sender.key().address();
         let at = || format!("gas account {account}");
         let coins = self.rpc.coin_balance(account).await.map_err(|error| at_start(at(), error))?;
@@ -165,6 +170,20 @@ impl Inner {
             return Err(ConfigError::new(at(), "holds no coins to pay gas with; send it some"));
         }
         Ok(())
+    }
+
+    async fn preflight_batches(&self) -> Result<(), ConfigError> {
+        let Some(batching) = self.options.batching else { return Ok(()) };
+        batching.check()?;
+        let at = || "batch".to_owned();
+        if self.facts.has_code(&self.rpc, MULTICALL3).await.map_err(|error| at_start(at(), error))? {
+            return Ok(());
+        }
+        let chain_id = self.rpc.chain_id().await.map_err(|error| at_start(at(), error))?;
+        let problem = format!(
+            "needs Multicall3, and {MULTICALL3} has no code on chain {chain_id}; settle one by one there"
+        );
+        Err(ConfigError::new(at(), problem))
     }
 
     /// Checks what one option needs of the chain and of this facilitator; gives its token.

@@ -6,6 +6,7 @@ mod gas;
 mod prepare;
 mod settle;
 mod sponsored;
+mod together;
 mod verify;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -19,13 +20,14 @@ use x402_core::{
     time::{Clock, SystemClock},
     wire::{
         X402Version,
+        extension::EIP2612_GAS_SPONSORING,
         facilitator::{SupportedKind, SupportedResponse},
     },
 };
 
 pub use self::gas::GasLevel;
 pub(crate) use self::prepare::Signed;
-use self::{facts::Facts, flight::Flights};
+use self::{facts::Facts, flight::Flights, together::Batches};
 use crate::{
     contract_wallet::ContractAccounts,
     error::{ChainError, Refusal},
@@ -33,7 +35,7 @@ use crate::{
     gas_key::GasKey,
     prover::Prover,
     rpc::Rpc,
-    submit::{Journal, MemoryJournal, Patience, Sender},
+    submit::{Batching, Journal, MemoryJournal, Patience, Sender},
     upto::UptoEvm,
     witness::EvmWitness,
 };
@@ -66,6 +68,7 @@ struct Inner {
     sender: Arc<Sender>,
     facts: Arc<Facts>,
     flights: Arc<Flights>,
+    batches: Arc<Batches>,
     prover: Prover,
     options: Options,
 }
@@ -79,6 +82,7 @@ struct Options {
     contract_accounts: ContractAccounts,
     lookback: Option<Duration>,
     journal: Arc<dyn Journal>,
+    batching: Option<Batching>,
     clock: Arc<dyn Clock>,
 }
 
@@ -95,6 +99,7 @@ impl EvmFacilitator {
             rpc,
             facts: Arc::default(),
             flights: Arc::default(),
+            batches: Arc::default(),
             prover: Prover::default(),
             options: Options {
                 confirmations: 1,
@@ -104,6 +109,7 @@ impl EvmFacilitator {
                 contract_accounts: ContractAccounts::refused(),
                 lookback: None,
                 journal: Arc::new(MemoryJournal::default()),
+                batching: None,
                 clock: Arc::new(SystemClock),
             },
         })))
@@ -156,6 +162,29 @@ impl EvmFacilitator {
         self.with(|inner| inner.options.journal = Arc::new(journal))
     }
 
+    /// Has settlements that come at about the same time share a transaction, through Multicall3, which must be on the
+    /// chain. Off by default.
+    ///
+    /// Each keeps an outcome of its own: one that fails, fails alone, and one that a failed transaction left as it was
+    /// is sent again by itself. Only EIP-3009 payments from plain accounts, in tokens of the
+    /// [table](x402_core::price::known_network), are put together; others go alone, as does one that nobody joins. A
+    /// settlement is sent later by up to the window, and cheaper: what a transaction costs beside its transfer is paid once.
+    ///
+    /// A payer whose plain account becomes a contract between the last look and the block can burn the gas of its whole
+    /// batch. The others are then settled alone; what that may cost grows with [`most`](Batching::most).
+    ///
+    /// ```no_run
+    /// use x402_evm::{Batching, EvmFacilitator, GasKey};
+    ///
+    /// let facilitator = EvmFacilitator::new("https://node.example/key", GasKey::from_env("GAS_KEY")?)?
+    ///     .batch(Batching { most: 20, ..Batching::default() });
+    /// # Ok::<(), x402_core::error::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn batch(self, batching: Batching) -> Self {
+        self.with(|inner| inner.options.batching = Some(batching))
+    }
+
     /// What time it is, for tests.
     #[must_use]
     pub fn clock(self, clock: impl Clock + 'static) -> Self {
@@ -163,7 +192,10 @@ impl EvmFacilitator {
     }
 
     fn with(mut self, change: impl FnOnce(&mut Inner)) -> Self {
-        change(Arc::make_mut(&mut self.0));
+        let inner = Arc::make_mut(&mut self.0);
+        change(inner);
+        // Who shares a transaction shares its options.
+        inner.batches = Arc::default();
         self
     }
 }
@@ -210,7 +242,7 @@ impl Facilitator for EvmFacilitator {
             if self.0.facts.has_permit2(&self.0.rpc).await? {
                 let extra = json!({ "facilitatorAddress": account }).as_object().cloned();
                 kinds.push(SupportedKind { extra, ..kind(X402Version::V2, "upto", network.as_str()) });
-                extensions.push(sponsored::EIP2612_GAS_SPONSORING.to_owned());
+                extensions.push(EIP2612_GAS_SPONSORING.to_owned());
             }
             kinds.extend(network.v1_name().map(|name| kind(X402Version::V1, "exact", name)));
             let signers = [(network.to_string(), vec![account])].into();

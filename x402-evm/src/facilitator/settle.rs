@@ -1,6 +1,6 @@
 //! Moving the money, and finding out whether it moved.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use alloy_primitives::B256;
 use tokio::{sync::watch, time::sleep};
@@ -25,7 +25,11 @@ use crate::{
 
 impl Inner {
     /// Settles once. Whatever this returns is all that is known; it never gives up half-way.
-    pub(super) async fn settle(&self, payment: &Payment, stage: &watch::Sender<Stage>) -> Outcome {
+    pub(super) async fn settle(
+        self: &Arc<Self>,
+        payment: &Payment,
+        stage: &Arc<watch::Sender<Stage>>,
+    ) -> Outcome {
         let prepared = match self.prepare(payment) {
             Ok(prepared) => prepared,
             Err(reason) => return Refusal::from(reason).into(),
@@ -37,20 +41,35 @@ impl Inner {
         if let Some(outcome) = self.sent_earlier(payment, &prepared, stage).await {
             return outcome;
         }
-        let call = match self.ready(payment, &prepared).await {
-            Ok(Ready::Send(call)) => call,
-            Ok(Ready::Over(outcome)) => return outcome,
-            Err(refusal) => return refusal.into(),
-        };
+        let (ready, may_share) =
+            tokio::join!(self.ready(payment, &prepared), self.may_share(payment, &prepared));
+        match ready {
+            Ok(Ready::Send(call)) if may_share && call.to == prepared.token => {
+                self.send_together(payment, &prepared, call, stage).await
+            }
+            Ok(Ready::Send(call)) => self.send_alone(payment, &prepared, call, stage).await,
+            Ok(Ready::Over(outcome)) => outcome,
+            Err(refusal) => refusal.into(),
+        }
+    }
+
+    /// Sends in a transaction of its own.
+    pub(super) async fn send_alone(
+        &self,
+        payment: &Payment,
+        prepared: &Prepared<'_>,
+        call: Call,
+        stage: &watch::Sender<Stage>,
+    ) -> Outcome {
         let errand = Errand {
-            payment: payment.authorization.key,
+            payments: vec![payment.authorization.key],
             chain_id: prepared.chain_id,
             call,
             max_fee_per_gas: self.options.max_fee_per_gas,
             journal: self.options.journal.clone(),
         };
         match self.sender.send(errand).await {
-            Ok(sent) => self.follow(payment, &prepared, sent, stage).await,
+            Ok(sent) => self.follow(payment, prepared, sent, stage).await,
             Err(error) => Outcome::Unavailable(error),
         }
     }
@@ -65,13 +84,16 @@ impl Inner {
         let entries = self.options.journal.find(&payment.authorization.key);
         let mut known = Vec::new();
         for entry in &entries {
-            let hash = B256::from(entry.transaction);
-            match self.rpc.knows(hash).await {
-                Ok(true) => known.push(hash),
+            match self.rpc.knows(B256::from(entry.transaction)).await {
+                Ok(true) => known.push(*entry),
                 Ok(false) => {}
                 Err(error) => return Some(Outcome::Unavailable(error)),
             }
         }
+        // Where it was sent again, alone, the batch before it has been mined and left it as it was.
+        let nonce = known.iter().map(|entry| entry.account_nonce).max()?;
+        known.retain(|entry| entry.account_nonce == nonce);
+        let known: Vec<_> = known.iter().map(|entry| B256::from(entry.transaction)).collect();
         let last = *known.last()?;
         stage.send_replace(Stage::Sent(last));
         let receipt = self.sender.watch_earlier(&known, self.options.confirmations, EARLIER_WITHIN).await;
@@ -79,6 +101,8 @@ impl Inner {
             // What paid somebody else, or another amount, was signed by the same payer with the same nonce.
             Some(receipt) if receipt.succeeded() => Some(match paid(&receipt, prepared, payment) {
                 Some(settlement) => Outcome::Settled(settlement),
+                // It may have failed among others, and is then as good as unsent.
+                None if receipt.is_aggregate() => return None,
                 None => self.look_up(payment, Ours::NotSent).await,
             }),
             // It reverted: nothing is on its way, so settling again is as good as the first time.
@@ -92,7 +116,7 @@ impl Inner {
 
     /// Everything that must be known before sending, asked at once. An authorization that was used is looked up
     /// instead: it may have paid us already.
-    async fn ready(&self, payment: &Payment, prepared: &Prepared<'_>) -> Result<Ready, Refusal> {
+    pub(super) async fn ready(&self, payment: &Payment, prepared: &Prepared<'_>) -> Result<Ready, Refusal> {
         let now = self.options.clock.now();
         let fees = self.sender.ready(self.options.max_fee_per_gas);
         let call = async {
@@ -191,7 +215,7 @@ impl Inner {
     }
 
     /// Asks the chain what became of the authorization, until what it shows has the confirmations.
-    async fn look_up(&self, payment: &Payment, ours: Ours) -> Outcome {
+    pub(super) async fn look_up(&self, payment: &Payment, ours: Ours) -> Outcome {
         let transaction = ours.transaction();
         let rejected = |reason| Outcome::Rejected { reason, transaction };
         let witness = self.witness();
@@ -223,7 +247,7 @@ impl Inner {
 
 /// What became of our own transaction, where it did not pay.
 #[derive(Clone, Copy)]
-enum Ours {
+pub(super) enum Ours {
     NotSent,
     /// It is in this block.
     Mined(B256, u64),
@@ -247,13 +271,14 @@ impl Ours {
     }
 }
 
-enum Ready {
+/// What is left to be done of a settlement.
+pub(super) enum Ready {
     Send(Call),
     Over(Outcome),
 }
 
 /// The settlement that the receipt of a transaction of ours shows, if it shows that we were paid.
-fn paid(receipt: &Receipt, prepared: &Prepared<'_>, payment: &Payment) -> Option<Settlement> {
+pub(super) fn paid(receipt: &Receipt, prepared: &Prepared<'_>, payment: &Payment) -> Option<Settlement> {
     match prepared.signed {
         Signed::Eip3009 { message, .. } => settled(receipt, prepared.token, message, &payment.option),
         Signed::Permit2 { message, .. } => settled_through_permit2(receipt, message, payment),
@@ -261,7 +286,7 @@ fn paid(receipt: &Receipt, prepared: &Prepared<'_>, payment: &Payment) -> Option
 }
 
 /// A transaction of ours that succeeded, and did not move what it should have.
-fn moved_nothing(receipt: &Receipt, prepared: &Prepared<'_>) -> Outcome {
+pub(super) fn moved_nothing(receipt: &Receipt, prepared: &Prepared<'_>) -> Outcome {
     tracing::error!(
         transaction = %receipt.transaction_hash,
         token = %prepared.token,

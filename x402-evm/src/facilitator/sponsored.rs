@@ -7,13 +7,10 @@ use x402_core::{
     facilitator::Payment,
     price::AtomicAmount,
     scheme::{EvmAddress, PERMIT2, Permit2},
-    wire::PaymentPayload,
+    wire::{PaymentPayload, extension::EIP2612_GAS_SPONSORING},
 };
 
 use crate::{hex, recover::EcdsaSignature, rpc::permit2::SignedPermit};
-
-/// The extension's key, for `/supported`.
-pub(super) const EIP2612_GAS_SPONSORING: &str = "eip2612GasSponsoring";
 
 /// The approval in a payment's extensions, if there is a whole one; a payer with nothing to add sends the server's own
 /// declaration back.

@@ -44,15 +44,16 @@ pub(crate) fn is_valid_signature(hash: &Hash, signature: &[u8]) -> Vec<u8> {
     data
 }
 
-/// `aggregate3` of Multicall3: a first call that may fail, then one that may not.
-pub(crate) fn first_then(first: (EvmAddress, &[u8]), then: (EvmAddress, &[u8])) -> Vec<u8> {
-    let calls = [(first, true), (then, false)].map(|((to, data), may_fail)| {
-        let mut call = encode([0; 4], &[word(to), size(may_fail.into()), size(96)]).split_off(4);
-        append(&mut call, data);
-        call
-    });
-    let mut data = encode(AGGREGATE3, &[size(32), size(2), size(64), size(64 + calls[0].len())]);
-    data.extend(calls.concat());
+/// `aggregate3` of [`MULTICALL3`]: calls in their order, each with whether it may fail.
+pub(crate) fn aggregate(calls: &[(EvmAddress, &[u8], bool)]) -> Vec<u8> {
+    let mut data = encode(AGGREGATE3, &[size(32), size(calls.len())]);
+    let mut bodies = Vec::new();
+    for (to, call, may_fail) in calls {
+        data.extend(size(32 * calls.len() + bodies.len()));
+        bodies.extend(encode([0; 4], &[word(*to), size((*may_fail).into()), size(96)]).split_off(4));
+        append(&mut bodies, call);
+    }
+    data.extend(bodies);
     data
 }
 
@@ -104,6 +105,11 @@ pub(super) fn size(value: usize) -> Hash {
     number(U256::from(value))
 }
 
+/// Where Multicall3 is, on the chains that have it.
+pub(crate) const MULTICALL3: EvmAddress = EvmAddress::new([
+    0xca, 0x11, 0xbd, 0xe0, 0x59, 0x77, 0xb3, 0x63, 0x11, 0x67, 0x02, 0x88, 0x62, 0xbe, 0x2a, 0x17, 0x39,
+    0x76, 0xca, 0x11,
+]);
 const TRANSFER_VRS: [u8; 4] = [0xe3, 0xee, 0x16, 0x0e];
 const TRANSFER_BYTES: [u8; 4] = [0xcf, 0x09, 0x29, 0x95];
 const AUTHORIZATION_STATE: [u8; 4] = [0xe9, 0x4a, 0x01, 0x02];
@@ -152,6 +158,21 @@ mod tests {
         ] {
             assert_eq!(selector, keccak(signature.as_bytes())[..4], "{signature}");
         }
+    }
+
+    #[test]
+    fn calls_are_aggregated_with_their_offsets() {
+        let (one, two) = (EvmAddress::new([1; 20]), EvmAddress::new([2; 20]));
+        let data = aggregate(&[(one, &[9; 4], true), (two, &[8; 33], false)]);
+        let calls = &data[4 + 64..];
+        for (index, to, may_fail, content) in [(0, one, 1, vec![9; 4]), (1, two, 0, vec![8; 33])] {
+            let offset = usize::try_from(U256::from_be_bytes(word_at(calls, index).unwrap())).unwrap();
+            let call = &calls[offset..];
+            assert_eq!(address_at(call, 0), Some(to));
+            assert_eq!(word_at(call, 1), Some(size(may_fail)));
+            assert_eq!(bytes_at(call, 2), Some(&content[..]));
+        }
+        assert_eq!((data.len() - 4) % 32, 0);
     }
 
     #[test]

@@ -54,6 +54,9 @@ pub(crate) struct Header {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Receipt {
     pub(crate) transaction_hash: B256,
+    /// The contract that was called.
+    #[serde(default)]
+    to: Option<Address>,
     status: U64,
     block_number: U64,
     pub(crate) logs: Vec<Log>,
@@ -206,6 +209,11 @@ impl Receipt {
 
     pub(crate) fn block(&self) -> u64 {
         self.block_number.to()
+    }
+
+    /// Whether its calls could fail one by one.
+    pub(crate) fn is_aggregate(&self) -> bool {
+        self.to == Some(at(abi::MULTICALL3))
     }
 }
 

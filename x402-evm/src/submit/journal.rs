@@ -23,11 +23,19 @@ pub trait Journal: Send + Sync {
     /// The entry may not be there after a crash.
     fn note(&self, entry: &JournalEntry) -> Result<(), BoxError>;
 
+    /// Writes the entries of one transaction down, as [`note`](Self::note) does; at once where that is quicker.
+    ///
+    /// # Errors
+    /// One of the entries may not be there after a crash.
+    fn note_all(&self, entries: &[JournalEntry]) -> Result<(), BoxError> {
+        entries.iter().try_for_each(|entry| self.note(entry))
+    }
+
     /// The entries of a payment that are still kept, oldest first.
     fn find(&self, payment: &PaymentKey) -> Vec<JournalEntry>;
 }
 
-/// A transaction that is about to be sent.
+/// A transaction that is about to be sent. One that settles several payments has an entry for each.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct JournalEntry {
     /// The payment it settles.
@@ -108,10 +116,15 @@ impl FileJournal {
 
 impl Journal for FileJournal {
     fn note(&self, entry: &JournalEntry) -> Result<(), BoxError> {
+        self.note_all(std::slice::from_ref(entry))
+    }
+
+    fn note_all(&self, entries: &[JournalEntry]) -> Result<(), BoxError> {
+        let lines: String = entries.iter().map(line).collect();
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.write_all(line(entry).as_bytes())?;
+        file.write_all(lines.as_bytes())?;
         file.sync_data()?;
-        self.kept.keep(*entry);
+        entries.iter().for_each(|entry| self.kept.keep(*entry));
         Ok(())
     }
 
@@ -170,13 +183,14 @@ mod tests {
         let journal = FileJournal::open(&path).unwrap();
         journal.note(&entry(1, 4)).unwrap();
         journal.note(&entry(2, 5)).unwrap();
-        journal.note(&entry(1, 6)).unwrap();
+        journal.note_all(&[entry(1, 6), entry(4, 6)]).unwrap();
         drop(journal);
         let mut file = OpenOptions::new().append(true).open(&path).unwrap();
         file.write_all(&line(&entry(3, 7)).as_bytes()[..90]).unwrap();
         for _ in 0..2 {
             let journal = FileJournal::open(&path).unwrap();
             assert_eq!(journal.find(&PaymentKey::from_bytes([1; 32])), [entry(1, 4), entry(1, 6)]);
+            assert_eq!(journal.find(&PaymentKey::from_bytes([4; 32])), [entry(4, 6)]);
             assert_eq!(journal.find(&PaymentKey::from_bytes([3; 32])), []);
         }
         std::fs::remove_file(&path).unwrap();

@@ -1,5 +1,6 @@
 //! Sending transactions from one account, and finding out what became of them.
 
+mod batch;
 mod broadcast;
 mod fees;
 mod journal;
@@ -13,8 +14,12 @@ use alloy_primitives::{B256, Signature, TxKind};
 use tokio::time::timeout;
 use x402_core::scheme::PaymentKey;
 
+pub use self::batch::Batching;
 pub use self::journal::{FileJournal, Journal, JournalEntry, MemoryJournal};
-pub(crate) use self::watch::{Fate, Patience};
+pub(crate) use self::{
+    batch::{Load, Manifest, gas_of},
+    watch::{Fate, Patience},
+};
 use self::{
     broadcast::Broadcast,
     fees::{FeeOracle, Fees},
@@ -36,10 +41,10 @@ pub(crate) struct Sender {
     heads: Heads,
 }
 
-/// What to send, and for which payment.
+/// What to send, and for which payments.
 #[derive(Clone)]
 pub(crate) struct Errand {
-    pub(crate) payment: PaymentKey,
+    pub(crate) payments: Vec<PaymentKey>,
     pub(crate) chain_id: u64,
     pub(crate) call: Call,
     pub(crate) max_fee_per_gas: Option<u128>,
@@ -160,9 +165,14 @@ impl Sent {
 impl Errand {
     /// Writes down what is about to be sent, off the runtime's threads: journals may wait for a disk.
     async fn note(&self, signed: &Signed, account_nonce: u64) -> Result<(), ChainError> {
-        let entry = JournalEntry { payment: self.payment, transaction: signed.hash.0, account_nonce };
+        let entry = |payment: &PaymentKey| JournalEntry {
+            payment: *payment,
+            transaction: signed.hash.0,
+            account_nonce,
+        };
+        let entries: Vec<_> = self.payments.iter().map(entry).collect();
         let journal = Arc::clone(&self.journal);
-        match tokio::task::spawn_blocking(move || journal.note(&entry)).await {
+        match tokio::task::spawn_blocking(move || journal.note_all(&entries)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => {
                 tracing::error!(%error, "journal cannot be written");
@@ -175,7 +185,7 @@ impl Errand {
 
 impl fmt::Debug for Errand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Errand").field("payment", &self.payment).finish_non_exhaustive()
+        f.debug_struct("Errand").field("payments", &self.payments).finish_non_exhaustive()
     }
 }
 

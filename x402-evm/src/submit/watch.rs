@@ -21,7 +21,7 @@ pub(crate) struct Patience {
 }
 
 /// What became of a transaction.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Fate {
     /// It, or one of its replacements, is in a block with the wanted confirmations.
     Mined(Receipt),

@@ -29,12 +29,17 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn selector(signature: &str) -> String {
+pub(crate) fn selector(signature: &str) -> String {
     hex(&Keccak256::digest(signature.as_bytes())[..4])
 }
 
 /// The payer takes the authorization back.
 pub(crate) fn cancel(world: &World, payment: &Payment) {
+    world.transact(accounts()[9].address, TOKEN, &cancel_call(payment));
+}
+
+/// The call that takes back an authorization of [`PAYER`].
+pub(crate) fn cancel_call(payment: &Payment) -> String {
     let message = message(payment);
     let mut hash = Keccak256::new();
     hash.update(Keccak256::digest(b"CancelAuthorization(address authorizer,bytes32 nonce)"));
@@ -50,18 +55,18 @@ pub(crate) fn cancel(world: &World, payment: &Payment) {
         &key,
     )
     .serialize_compact();
-    let data = format!(
+    format!(
         "0x{}{:0>64}{}{:064x}{}",
         selector("cancelAuthorization(address,bytes32,uint8,bytes32,bytes32)"),
         hex(message.from.as_bytes()),
         hex(&message.nonce),
         27 + id.to_u8(),
         hex(&rs),
-    );
-    world.transact(accounts()[9].address, TOKEN, &data);
+    )
 }
 
-fn transfer_call(payment: &Payment) -> String {
+/// The call that settles it, without `0x`.
+pub(crate) fn transfer_call(payment: &Payment) -> String {
     let m = message(payment);
     let words: String =
         [m.value, m.valid_after, m.valid_before].iter().map(|n| format!("{n:064x}")).collect();

@@ -3,6 +3,8 @@
 #![cfg(feature = "rpc")]
 
 mod accounts;
+mod batch;
+mod batch_faults;
 mod evidence;
 mod lane;
 mod permit2;
@@ -10,6 +12,7 @@ mod permit2_evidence;
 mod preflight;
 mod proxy;
 mod quirks;
+mod race;
 mod settle;
 mod sponsored;
 mod upto;

@@ -21,6 +21,8 @@ pub(crate) enum Fault {
     DieAfterForwarding,
     /// This is answered instead.
     Answer(&'static str),
+    /// This error is answered instead.
+    Error(&'static str),
     /// The node's answer comes late.
     Late(Duration),
 }
@@ -76,8 +78,9 @@ async fn serve(mut client: TcpStream, node: String, state: Arc<Mutex<State>>) ->
     };
     match fault {
         Some(Fault::CutBeforeForwarding) => return None,
-        Some(Fault::Answer(result)) => {
-            let body = format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, request["id"]);
+        Some(fault @ (Fault::Answer(content) | Fault::Error(content))) => {
+            let member = if matches!(fault, Fault::Answer(_)) { "result" } else { "error" };
+            let body = format!(r#"{{"jsonrpc":"2.0","id":{},"{member}":{content}}}"#, request["id"]);
             return answer(&mut client, body.as_bytes()).await;
         }
         _ => {}

@@ -140,11 +140,7 @@ fn bribe(world: &World) {
     let pool = world.chain.rpc("txpool_content", json!([])).unwrap();
     let waiting = pool["pending"].as_object().unwrap().values().next().unwrap().as_object().unwrap();
     let data = waiting.values().next().unwrap()["input"].clone();
-    let transaction = json!([{
-        "from": accounts()[6].address, "to": devchain::TOKEN, "data": data, "gas": "0x40000",
-        "maxPriorityFeePerGas": "0x2540be400", "maxFeePerGas": "0x4a817c800",
-    }]);
-    world.chain.rpc("eth_sendTransaction", transaction).unwrap();
+    world.overtake(accounts()[6].address, devchain::TOKEN, data.as_str().unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]

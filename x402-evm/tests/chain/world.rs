@@ -54,6 +54,14 @@ impl World {
         payment_with(option, payload)
     }
 
+    /// What another account of the development chain signs.
+    pub(crate) fn payment_of(&self, payer: usize, amount: u64, seconds: u64) -> Payment {
+        let payer = EvmSigner::from_hex(accounts()[payer].key).unwrap();
+        let option = option(amount);
+        let payload = payer.authorize(&option, self.window(seconds), random_nonce()).unwrap();
+        payment_with(&option, payload)
+    }
+
     /// From long ago to `seconds` after the chain's present block.
     pub(crate) fn window(&self, seconds: u64) -> AuthorizationWindow {
         let valid_before = UnixSeconds::new(self.chain.now().unwrap() + seconds);
@@ -79,6 +87,15 @@ impl World {
     /// Transactions that wait for a block.
     pub(crate) fn waiting(&self) -> u64 {
         quantity(&self.chain.rpc("txpool_status", json!([])).unwrap()["pending"])
+    }
+
+    /// Sends a transaction that the next block has before all others.
+    pub(crate) fn overtake(&self, from: &str, to: &str, data: &str) {
+        let transaction = json!([{
+            "from": from, "to": to, "data": data, "gas": "0x40000",
+            "maxPriorityFeePerGas": "0x2540be400", "maxFeePerGas": "0x4a817c800",
+        }]);
+        self.chain.rpc("eth_sendTransaction", transaction).unwrap();
     }
 
     /// Sends a transaction from an unlocked account and waits for it; returns its hash.

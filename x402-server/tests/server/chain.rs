@@ -66,16 +66,7 @@ async fn the_chain_resolves_what_is_unknown_and_tells_what_it_took_back() {
         Forgetful { chain: Arc::new(EvmFacilitator::new(chain.url(), gas).unwrap()), loses: Arc::default() };
     let engine = engine(place.store().await, QuoteKey::random(), facilitator.clone());
     let valid_before = UnixSeconds::new(chain.now().unwrap() + 300);
-    let pay = |option: &PriceOption| {
-        let window = AuthorizationWindow { valid_after: UnixSeconds::new(0), valid_before };
-        encode(&v2::PaymentPayload {
-            x402_version: V2,
-            accepted: option.to_v2(),
-            payload: signer.authorize(option, window, random_nonce()).unwrap(),
-            resource: None,
-            extensions: None,
-        })
-    };
+    let pay = |option: &PriceOption| pay(&signer, option, valid_before);
     let option = engine.prices().options().next().unwrap().clone();
     let url = place.url.clone();
     let node = chain.url().to_owned();
@@ -115,8 +106,20 @@ async fn the_chain_resolves_what_is_unknown_and_tells_what_it_took_back() {
     assert!(silent.err.contains("the chain cannot be asked"), "{}", silent.err);
 }
 
+/// The header that pays.
+pub(crate) fn pay(signer: &EvmSigner, option: &PriceOption, valid_before: UnixSeconds) -> Bytes {
+    let window = AuthorizationWindow { valid_after: UnixSeconds::new(0), valid_before };
+    encode(&v2::PaymentPayload {
+        x402_version: V2,
+        accepted: option.to_v2(),
+        payload: signer.authorize(option, window, random_nonce()).unwrap(),
+        resource: None,
+        extensions: None,
+    })
+}
+
 /// Buys, and takes the response.
-async fn deliver(engine: &Engine, payment: Bytes) -> u16 {
+pub(crate) async fn deliver(engine: &Engine, payment: Bytes) -> u16 {
     let Admission::Enter(ticket) = present(engine, "/weather/oslo", &payment).await else {
         panic!("the payment is good")
     };

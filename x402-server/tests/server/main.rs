@@ -5,6 +5,8 @@
 mod chain;
 #[cfg(all(feature = "cli", feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod cli;
+#[cfg(all(feature = "cli", feature = "postgres", feature = "redis", feature = "sqlite"))]
+mod deferred;
 #[cfg(feature = "facilitator")]
 mod facilitator;
 mod orders;

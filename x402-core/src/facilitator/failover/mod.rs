@@ -14,7 +14,7 @@ use self::{
 };
 use super::{
     BoxFuture, Facilitator, Payment, SettleError, Settlement, VerifyError, Witness,
-    supported::{cannot_be_asked, not_listed},
+    supported::{cannot_be_asked, common_extensions, not_listed},
 };
 use crate::{
     error::{BoxError, ConfigError},
@@ -140,20 +140,28 @@ impl Failover {
         Err(SettleError::Unavailable(last))
     }
 
-    /// What all of them support, told in their order; what a facilitator wants in the terms is that of the first.
+    /// What all of them support, told in their order; what a facilitator wants in the terms is that of the first. An extension
+    /// is told where each one that settles such payments knows it.
     async fn all_supported(&self) -> Result<SupportedResponse, VerifyError> {
-        let mut all: Option<SupportedResponse> = None;
+        let mut answers = Vec::new();
         let mut last = nobody();
         for member in &self.members {
             match member.learn().await {
-                Ok(supported) => add(all.get_or_insert_default(), &supported),
+                Ok(supported) => answers.push(supported),
                 Err(error) => {
                     tracing::warn!(%error, "facilitator did not say what it supports");
                     last = Box::new(error);
                 }
             }
         }
-        all.ok_or(VerifyError::Unavailable(last))
+        if answers.is_empty() {
+            return Err(VerifyError::Unavailable(last));
+        }
+        let mut all = SupportedResponse { extensions: common_extensions(&answers), ..Default::default() };
+        for supported in answers {
+            add(&mut all, &supported);
+        }
+        Ok(all)
     }
 
     async fn one_covers_each(&self, options: &[PriceOption]) -> Result<(), ConfigError> {
@@ -267,7 +275,7 @@ fn went_on(call: &'static str, member: usize, error: &BoxError) {
     metrics::counter!(telemetry::FAILOVERS, "call" => call).increment(1);
 }
 
-/// Adds what another one supports behind what is known.
+/// Adds the kinds of payments and the accounts of another one behind those that are known.
 fn add(all: &mut SupportedResponse, more: &SupportedResponse) {
     for kind in &more.kinds {
         let same = |known: &&SupportedKind| {
@@ -277,11 +285,6 @@ fn add(all: &mut SupportedResponse, more: &SupportedResponse) {
         };
         if !all.kinds.iter().any(|known| same(&known)) {
             all.kinds.push(kind.clone());
-        }
-    }
-    for key in &more.extensions {
-        if !all.extensions.contains(key) {
-            all.extensions.push(key.clone());
         }
     }
     for (network, accounts) in &more.signers {

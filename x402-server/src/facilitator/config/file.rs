@@ -45,4 +45,13 @@ pub(super) struct NetworkTable {
     #[serde(default)]
     pub(super) factories: Vec<Spanned<String>>,
     pub(super) journal: Option<Spanned<String>>,
+    pub(super) batch: Option<Spanned<BatchTable>>,
+}
+
+/// Settlements of one transaction.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BatchTable {
+    pub(super) window_ms: Option<u64>,
+    pub(super) most: Option<usize>,
 }

@@ -8,7 +8,7 @@ use x402_core::{
     price::{AtomicAmount, NetworkId, known_network},
     scheme::EvmAddress,
 };
-use x402_evm::{ContractAccounts, GasKey};
+use x402_evm::{Batching, ContractAccounts, GasKey};
 use zeroize::Zeroizing;
 
 use super::{file::NetworkTable, place::Text, seconds};
@@ -29,6 +29,7 @@ pub(super) struct NetworkConfig {
     pub(super) answer: Duration,
     pub(super) accounts: ContractAccounts,
     pub(super) journal: Option<(PathBuf, String)>,
+    pub(super) batch: Option<(Batching, String)>,
 }
 
 impl NetworkConfig {
@@ -59,6 +60,7 @@ impl NetworkConfig {
             answer: seconds(text, "answer_seconds", table.answer_seconds.as_ref(), ANSWER)?,
             accounts: accounts(text, table)?,
             journal: table.journal.as_ref().map(|path| (path.get_ref().into(), text.at("journal", path))),
+            batch: batch(text, table)?,
         })
     }
 }
@@ -168,6 +170,19 @@ fn accounts(text: Text<'_>, table: &NetworkTable) -> Result<ContractAccounts, Co
             Ok(ContractAccounts::deployed().factories(factories.collect::<Result<Vec<_>, _>>()?))
         }
     }
+}
+
+fn batch(text: Text<'_>, table: &NetworkTable) -> Result<Option<(Batching, String)>, ConfigError> {
+    let Some(value) = &table.batch else { return Ok(None) };
+    let default = Batching::default();
+    let (window, most) = (value.get_ref().window_ms, value.get_ref().most);
+    let batching = Batching {
+        window: window.map_or(default.window, Duration::from_millis),
+        most: most.unwrap_or(default.most),
+    };
+    let at = text.at("batch", value);
+    batching.check().map_err(|error| error.moved_to(&at))?;
+    Ok(Some((batching, at)))
 }
 
 impl fmt::Debug for NetworkConfig {

@@ -39,7 +39,10 @@ impl FacilitatorConfig {
             };
             watch.look(&gauge).await;
             let account = facilitator.gas_account();
-            tracing::info!(network = %network.id, %account, gas = gauge.gas().as_str(), "network is served");
+            let batch = network.batch.as_ref().map(|(batching, _)| batching);
+            let batch = batch.map(|batching| format!("{} within {:?}", batching.most, batching.window));
+            let gas = gauge.gas().as_str();
+            tracing::info!(network = %network.id, %account, gas, batch, "network is served");
             builder =
                 builder.network(ServedNetwork::new(network.id.clone(), facilitator).gauge(gauge.clone()));
             watches.push((watch, gauge));
@@ -63,15 +66,21 @@ impl NetworkConfig {
             let journal = FileJournal::open(path);
             facilitator = facilitator.journal(journal.map_err(|error| error.moved_to(at))?);
         }
+        if let Some((batching, _)) = &self.batch {
+            facilitator = facilitator.batch(*batching);
+        }
         let found = facilitator.chain_id().await.map_err(|error| {
             at_node(format!("{error}; check the address, and that the node runs")).with_source(error)
         })?;
         if found != self.chain_id {
             return Err(at_node(format!("the node is on eip155:{found}; name one that is on {}", self.id)));
         }
-        facilitator.preflight(&[]).await.map_err(|error| {
-            let at = format!("{}, {} on {}", self.gas_at, error.at(), self.id);
-            error.moved_to(at)
+        facilitator.preflight(&[]).await.map_err(|error| match &self.batch {
+            Some((_, at)) if error.at() == "batch" => error.moved_to(at),
+            _ => {
+                let at = format!("{}, {} on {}", self.gas_at, error.at(), self.id);
+                error.moved_to(at)
+            }
         })?;
         Ok(facilitator)
     }

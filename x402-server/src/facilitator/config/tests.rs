@@ -81,6 +81,11 @@ fn mistakes_are_told_with_line_and_key() {
             &["line 7, factories", "contract_acc"],
         ),
         (network("contract_accounts = true\nfactories = [\"0x40\"]"), &["f.toml line 8, factories"]),
+        (network("batch = { window_ms = 0 }"), &["f.toml line 7, batch", "more than 0"]),
+        (network("batch = { window_ms = 60000 }"), &["f.toml line 7, batch", "up to 10s"]),
+        (network("batch = { most = 1 }"), &["f.toml line 7, batch", "2 to 200"]),
+        (network("batch = { size = 2 }"), &["f.toml line 7", "unknown field `size`"]),
+        (network("batch = true"), &["f.toml line 7"]),
         (format!("{GOOD}{}", GOOD.split_once("\n\n").unwrap().1), &["f.toml line 8, id", "twice"]),
     ];
     for (text, parts) in cases {
@@ -125,7 +130,8 @@ fn the_example_is_one() {
 
     let all = used.replace("# [[", "[[").replace("0x…", "0x4020000000000000000000000000000000006492");
     let all = all.replace("token_env = \"SHOP_TOKEN\"", "token_env = \"PATH\"");
-    let keys = ["max_", "gas_check", "token_", "answer", "journal", "contract", "factories", "unlisted"];
+    let keys =
+        ["max_", "gas_check", "token_", "answer", "journal", "contract", "factories", "unlisted", "batch"];
     let all = keys.iter().fold(all, |text, key| text.replace(&format!("# {key}"), key));
     let all = FacilitatorConfig::parse("facilitator.toml", &all);
     assert!(!all.unwrap().is_open(), "every line of it is understood");

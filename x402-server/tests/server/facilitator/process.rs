@@ -159,6 +159,18 @@ async fn a_configuration_that_does_not_fit_its_chain_is_told_with_line_and_key()
         }
         assert!(!said.contains("hidden") && !said.contains(&key[2..]), "{said}");
     }
+    let check = |network: &str| {
+        let (_folder, path) = file(chain, "", network, rich);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_x402"));
+        let ran = command.args(["facilitator", "--check", "--config"]).arg(path).output().unwrap();
+        (ran.status.code(), String::from_utf8(ran.stderr).unwrap())
+    };
+    let (code, said) = check("batch = { window_ms = 50 }");
+    assert!(code == Some(0) && said.contains("50 within 50ms"), "{said}");
+    world.chain.rpc("anvil_setCode", json!([devchain::MULTICALL, "0x"])).unwrap();
+    let (code, said) = check("batch = {}");
+    assert!(code == Some(2) && said.contains("line 7, batch: needs Multicall3"), "{said}");
+    assert_eq!(check("").0, Some(0));
     let absent =
         Command::new(env!("CARGO_BIN_EXE_x402")).args(["facilitator", "--config", "/no/f.toml"]).output();
     let said = String::from_utf8(absent.unwrap().stderr).unwrap();
