@@ -18,7 +18,7 @@ pub(crate) fn refusal(error: ChainError, signed: &Signed<'_>, now: UnixSeconds) 
     let text = told.as_deref().unwrap_or(text);
     let (valid_after, valid_before) = signed.window();
     let reason = match (signed, data.as_deref()) {
-        (Signed::Permit2 { .. }, Some(data)) => permit2_reason(data, (valid_after, valid_before), now),
+        (Signed::Permit2 { .. }, Some(data)) => permit2_reason(data, valid_before, now),
         _ => None,
     };
     let reason = reason.unwrap_or_else(|| reason_in(text, (valid_after, valid_before), now));
@@ -52,17 +52,13 @@ fn reason_in(
 }
 
 /// The errors that Permit2 and the proxies have names for.
-fn permit2_reason(
-    data: &[u8],
-    (valid_after, valid_before): (UnixSeconds, UnixSeconds),
-    now: UnixSeconds,
-) -> Option<RejectReason> {
+fn permit2_reason(data: &[u8], valid_before: UnixSeconds, now: UnixSeconds) -> Option<RejectReason> {
     let selector: [u8; 4] = data.get(..4)?.try_into().ok()?;
     let other = |code: &'static str| Some(RejectReason::Other(code.into()));
     match selector {
         INVALID_NONCE => Some(RejectReason::NonceAlreadyUsed),
         SIGNATURE_EXPIRED => Some(RejectReason::Expired { valid_before, now }),
-        PAYMENT_TOO_EARLY => Some(RejectReason::NotYetValid { valid_after, now }),
+        PAYMENT_TOO_EARLY => other("permit2_payment_too_early"),
         INVALID_SIGNER | INVALID_SIGNATURE | INVALID_SIGNATURE_LENGTH | INVALID_CONTRACT_SIGNATURE => {
             Some(RejectReason::WrongSignature)
         }
@@ -138,7 +134,7 @@ mod tests {
             ("InvalidSignatureLength()", "invalid_permit2_signature"),
             ("InvalidContractSignature()", "invalid_permit2_signature"),
             ("InvalidDestination()", "permit2_invalid_destination"),
-            ("PaymentTooEarly()", "permit2_not_yet_valid"),
+            ("PaymentTooEarly()", "permit2_payment_too_early"),
             ("InvalidOwner()", "permit2_invalid_owner"),
             ("InvalidAmount()", "permit2_invalid_amount"),
             ("Permit2612AmountMismatch()", "permit2_2612_amount_mismatch"),
@@ -146,11 +142,11 @@ mod tests {
             ("AmountExceedsPermitted()", "upto_amount_exceeds_permitted"),
         ] {
             let data = keccak(error.as_bytes());
-            let reason = permit2_reason(&data, (AFTER, BEFORE), NOW).expect(error);
+            let reason = permit2_reason(&data, BEFORE, NOW).expect(error);
             assert_eq!(reason.permit2_code(), code, "{error}");
         }
         for data in [&[][..], &[1, 2, 3], &[1, 2, 3, 4]] {
-            assert_eq!(permit2_reason(data, (AFTER, BEFORE), NOW), None);
+            assert_eq!(permit2_reason(data, BEFORE, NOW), None);
         }
     }
 
