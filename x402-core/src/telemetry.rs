@@ -63,7 +63,7 @@ pub(crate) fn challenged() {
 pub(crate) fn payment_span(route: &str) -> Span {
     tracing::info_span!(
         "x402.payment",
-        route,
+        %route,
         network = Empty,
         amount = Empty,
         payer = Empty,

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use crate::{
     error::RejectReason,
-    price::PriceOption,
+    price::{AtomicAmount, PriceOption},
     quote::{BindingLevel, QuoteCheck, binding_level},
     scheme::{Authorization, Scheme, SignedMessage},
     time::UnixSeconds,
-    wire::PaymentPayload,
+    wire::{PaymentPayload, extension::approval_deadline},
 };
 
 /// A payment held against our terms, before its signature is looked at.
@@ -49,6 +49,7 @@ pub(crate) fn compare<'s>(
     };
     let verdict = selected
         .and_then(|()| answers(&authorization, &option))
+        .and_then(|()| approved_as_long(payment, &authorization))
         .and_then(|()| if binding >= minimum { Ok(()) } else { Err(RejectReason::BindingTooWeak) });
     Ok(Comparison { option, authorization, binding, verdict })
 }
@@ -104,6 +105,21 @@ pub(crate) fn answers(authorization: &Authorization, option: &PriceOption) -> Re
         return Err(RejectReason::WrongAmount { wanted: option.amount, offered: authorization.amount });
     }
     Ok(())
+}
+
+/// A signed approval of Permit2 is good for as long as what it is signed for. One that ends before would be verified with the
+/// payment, and lapse while a stream or a deferred settlement goes on.
+fn approved_as_long(payment: &PaymentPayload, authorization: &Authorization) -> Result<(), RejectReason> {
+    let (PaymentPayload::V2(payment), SignedMessage::Permit2(message)) = (payment, &authorization.message)
+    else {
+        return Ok(());
+    };
+    let Some(deadline) = approval_deadline(payment.extensions.as_ref()) else { return Ok(()) };
+    match deadline.as_str().map(str::parse::<AtomicAmount>) {
+        Some(Ok(deadline)) if deadline.get() >= message.deadline => Ok(()),
+        Some(Ok(_)) => Err(RejectReason::Other("eip2612_deadline_expired".into())),
+        _ => Err(RejectReason::Other("invalid_eip2612_extension_format".into())),
+    }
 }
 
 /// The window of a new payment: long enough to settle in, and no longer than it is remembered.

@@ -34,6 +34,8 @@ pub enum ChainError {
     },
     /// The account that pays gas cannot send now: it is empty, or gas costs more than allowed.
     Gas(&'static str),
+    /// The transaction may burn, cost or weigh more than the node takes.
+    TooBig,
     /// Something of this process does not keep up or cannot be written.
     Local(&'static str),
 }
@@ -51,6 +53,7 @@ impl fmt::Display for ChainError {
             Self::Lost(what) => write!(f, "node gave no answer: {what}"),
             Self::Refused { code, message, .. } => write!(f, "node answered with error {code}: {message}"),
             Self::Misconfigured { code, detail } => write!(f, "{code}: {detail}"),
+            Self::TooBig => f.write_str("node takes no transaction that may cost so much"),
             Self::Gas(what) | Self::Local(what) => f.write_str(what),
         }
     }

@@ -52,7 +52,7 @@
 //! - One gas account carries any number of settlements at once: no nonce is used twice or left out, and a stuck
 //!   transaction is replaced at a higher fee.
 //! - With `EvmFacilitator::batch`, settlements that come within a window share one transaction, and keep an outcome each: for
-//!   half the gas, and without a queue for the account's nonces.
+//!   about half the gas, where what was burnt is charged.
 //! - Contract accounts (ERC-1271, EIP-7702, ERC-6492) pay only where `ContractAccounts` lets them.
 //!
 //! Give every process a gas account of its own, holding no more coins than it should be able to lose.

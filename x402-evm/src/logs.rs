@@ -1,7 +1,8 @@
 //! Which log of a token paid which authorization.
 //!
 //! EIP-3009 emits `AuthorizationUsed` and then `Transfer`. In a transaction with several authorizations each
-//! transfer belongs to the `AuthorizationUsed` before it, so that no log pays twice. The transfer that a Permit2 proxy
+//! transfer belongs to the `AuthorizationUsed` before it, so that no log pays twice; or to the one after it, where all of them
+//! have theirs before them. The transfer that a Permit2 proxy
 //! made is the last one before the proxy's own event, and belongs to no `AuthorizationUsed`.
 
 use alloy_primitives::{Address, B256, U256};
@@ -45,8 +46,14 @@ pub(crate) fn paid<'a>(logs: &'a [Log], token: EvmAddress, message: &Eip3009) ->
     let is_use = |event: &Event| matches!(event, Event::Used { .. });
     let start = events.iter().position(|(event, _)| *event == used)?;
     let alone = events.iter().filter(|(event, _)| is_use(event)).count() == 1;
-    // Tokens that emit the transfer first can be told only where there is no other authorization.
-    let from = if alone { 0 } else { start + 1 };
+    let in_pairs =
+        events.chunks(2).all(|pair| matches!(pair, [first, last] if !is_use(&first.0) && is_use(&last.0)));
+    // Tokens that emit the transfer first can be told where there is no other authorization, or nothing but such pairs.
+    let from = match (alone, in_pairs) {
+        (true, _) => 0,
+        (false, true) => start - 1,
+        (false, false) => start + 1,
+    };
     let its = events[from..].iter().take_while(|(event, _)| alone || !is_use(event));
     its.clone().find(|(event, _)| *event == transfer).map(|(_, log)| *log)
 }
@@ -194,6 +201,13 @@ mod tests {
         assert!(paid(&one, TOKEN, &message(9)).is_some());
         let two = [used(PAYER, 8), moved(PAYER, PAYEE, 1000), used(PAYER, 9), moved(PAYER, PAYEE, 1000)];
         assert!(paid(&two, TOKEN, &message(8)).is_some() && paid(&two, TOKEN, &message(9)).is_some());
+        let first = [moved(PAYER, PAYEE, 1000), used(PAYER, 8), moved(4, PAYEE, 7), used(4, 9)];
+        assert!(std::ptr::eq(paid(&first, TOKEN, &message(8)).unwrap(), &raw const first[0]));
+        assert!(paid(&first, TOKEN, &message(9)).is_none(), "it is another payer's");
+        let alike = [moved(PAYER, PAYEE, 1000), used(PAYER, 8), moved(PAYER, PAYEE, 1000), used(PAYER, 9)];
+        for (nonce, its) in [(8, 0), (9, 2)] {
+            assert!(std::ptr::eq(paid(&alike, TOKEN, &message(nonce)).unwrap(), &raw const alike[its]));
+        }
         let second_moved_nothing = [used(PAYER, 8), moved(PAYER, PAYEE, 1000), used(PAYER, 9)];
         assert!(paid(&second_moved_nothing, TOKEN, &message(9)).is_none());
     }

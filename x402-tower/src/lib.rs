@@ -131,7 +131,8 @@
 //! # Input first, then money
 //!
 //! On a route that is paid [after its input](PriceRule::after_input) the service is called at once, and finds a [`Demand`] in
-//! the request's extensions. It looks at what it was sent, refuses it for nothing, or has it [paid](Bill::pay):
+//! the request's extensions. It looks at what it was sent, refuses it for nothing, or has it [paid](Bill::pay), which also gives
+//! it the charge, where the price is a ceiling. A success that nobody was asked to pay for is withheld: 500.
 //!
 //! ```
 //! # use bytes::Bytes;

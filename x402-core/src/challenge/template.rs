@@ -11,7 +11,6 @@ use super::{
 };
 use crate::{
     Reply,
-    error::RejectReason,
     price::{PaymentIdentifier, PriceOption},
     quote::{self, BindingLevel, Fields, QuoteScope, QuoteSealer, SEAL_TEXT},
     time::UnixSeconds,
@@ -21,7 +20,7 @@ use crate::{
 /// What one request adds to its route's template.
 #[derive(Debug)]
 pub struct ChallengeRequest<'a> {
-    /// The HTTP status: 402, or 412 for the one [reason](RejectReason::status) that has it.
+    /// The HTTP status: 402, or 412 for the one [reason](crate::error::RejectReason::status) that has it.
     pub status: u16,
     /// Why the payment was refused; nothing if none was sent.
     pub error: Option<ErrorCodes<'a>>,
@@ -46,13 +45,6 @@ pub struct ErrorCodes<'a> {
     pub v1: &'a str,
     /// By the list of version 2 for how the payment moves its money.
     pub v2: &'a str,
-}
-
-/// The codes of a payment by EIP-3009, or of one that could not be read.
-impl<'a> From<&'a RejectReason> for ErrorCodes<'a> {
-    fn from(reason: &'a RejectReason) -> Self {
-        Self { v1: reason.code_v1(), v2: reason.code() }
-    }
 }
 
 /// The 402 of one route, all but what differs between requests.

@@ -88,7 +88,7 @@ impl Case<'_> {
         );
         let reply = template.render(&ChallengeRequest {
             status: 402,
-            error: self.reason.as_ref().map(Into::into),
+            error: self.reason.as_ref().map(|reason| ErrorCodes { v1: reason.code_v1(), v2: reason.code() }),
             payer: self.payer,
             scope: QuoteScope::new(
                 "https://api.example.com",

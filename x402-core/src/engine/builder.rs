@@ -194,7 +194,8 @@ impl EngineBuilder {
     /// ```
     ///
     /// What is no response never counts: a handler that panicked, a body that broke while it was collected. A response with a
-    /// status of 400 or above that counts is not kept for a retry. A predicate that panics lets no response leave: 503, and
+    /// status of 400 or above that counts is not kept for a retry. What counts leaves unpaid on no route that is paid
+    /// [after its input](crate::price::PriceRule::after_input). A predicate that panics lets no response leave: 503, and
     /// nobody is charged for that run.
     pub fn success(
         mut self,
@@ -215,7 +216,7 @@ impl EngineBuilder {
     ///
     /// A way to pay that the facilitator does not list in a fixed price is a mistake; in a price computed per request it
     /// is one, too, told by 503 and an error in the log. Nothing is offered to version 1 that the facilitator does not list
-    /// for it. Signed approvals of Permit2 are asked for where it brings them to the chain. What was said at start holds as
+    /// for it. Signed approvals of Permit2 are asked for where it brings them to the chain and the 402 has room. What was said at start holds as
     /// long as the engine lives. [`preflight`](Engine::preflight) is included.
     ///
     /// # Errors

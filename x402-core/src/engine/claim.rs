@@ -76,7 +76,7 @@ impl Engine {
         let Payment { option, authorization, .. } = &*claim.payment;
         span.record("network", display(&option.network));
         span.record("amount", display(&option.amount));
-        span.record("payer", &*authorization.payer);
+        span.record("payer", display(&authorization.payer));
         let engine = self.clone();
         let work = async move {
             let _working = working;

@@ -169,8 +169,9 @@ impl Till {
                 tracing::error!(
                     route = %self.route,
                     status = outcome.status,
-                    "a handler answered without being paid, and its response is withheld; its route is marked \
-                     `after_input`, so it must take `Paid<..>`, or the request's `Demand`"
+                    "a response that counts as a success is withheld, since nobody was asked to pay for it: on a route \
+                     marked `after_input` the handler must take `Paid<..>`, or the request's `Demand`; and what refuses \
+                     an input must be no success by `EngineBuilder::success`"
                 );
                 Closed::Reply(handler_failed())
             }

@@ -120,7 +120,9 @@ impl RejectReason {
     /// the contract that is to move its money. Version 1 does not know of it.
     #[must_use]
     pub fn status(&self, version: X402Version) -> u16 {
-        if version == X402Version::V2 && self.code() == PERMIT2_ALLOWANCE_REQUIRED { 412 } else { 402 }
+        // Some facilitators explain themselves behind a colon.
+        let name = self.code().split(':').next();
+        if version == X402Version::V2 && name == Some(PERMIT2_ALLOWANCE_REQUIRED) { 412 } else { 402 }
     }
 
     /// The reason code of the v2 protocol for a payment through Permit2, which has names of its own.

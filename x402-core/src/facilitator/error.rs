@@ -10,7 +10,7 @@ use crate::error::{BoxError, RejectReason};
 pub enum VerifyError {
     /// It cannot be settled.
     Rejected(RejectReason),
-    /// Its payer's balance covers it, and not [what else it has under way](super::Payment::committed) besides.
+    /// Its payer's balance, or what it allowed to be moved of that, covers it, and not [what else it has under way](super::Payment::committed) besides.
     Overcommitted,
     /// Nobody could tell.
     Unavailable(BoxError),
@@ -20,7 +20,7 @@ impl fmt::Display for VerifyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rejected(reason) => write!(f, "payment rejected: {reason}"),
-            Self::Overcommitted => f.write_str("payer has more payments under way than its balance covers"),
+            Self::Overcommitted => f.write_str("payer has more payments under way than it has money for"),
             Self::Unavailable(source) => source.fmt(f),
         }
     }

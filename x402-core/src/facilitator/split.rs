@@ -10,7 +10,7 @@ use crate::{error::ConfigError, price::PriceOption, scheme::Scheme, wire::facili
 /// Verifies with one facilitator and settles with another: checked on a node of our own, settled by a service that pays
 /// the gas.
 ///
-/// The scheme and the witness are those of the one that verifies. What is supported, kinds of payments as well as extensions, is
+/// The schemes and the witness are those of the one that verifies. What is supported, kinds of payments as well as extensions, is
 /// what both support, with the data that the one that settles wants in the terms.
 ///
 /// ```

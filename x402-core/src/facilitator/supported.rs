@@ -1,7 +1,5 @@
 //! What a facilitator supports, held against ways to pay. Pure.
 
-use std::sync::Arc;
-
 use serde_json::{Map, Value};
 
 use super::VerifyError;
@@ -94,23 +92,6 @@ pub(super) fn lists(other: &SupportedResponse, kind: &SupportedKind) -> bool {
     }
 }
 
-/// The extensions that can be offered where any of these may get a payment: keys that are known to each one that shares a kind
-/// of payment with somebody who knows them.
-pub(super) fn common_extensions(all: &[Arc<SupportedResponse>]) -> Vec<String> {
-    let knows = |one: &SupportedResponse, key: &String| one.extensions.contains(key);
-    let mut common: Vec<String> = Vec::new();
-    for key in all.iter().flat_map(|one| &one.extensions) {
-        let is_missed = |one: &Arc<SupportedResponse>| {
-            let mut knowing = all.iter().filter(|other| knows(other, key));
-            !knows(one, key) && knowing.any(|other| one.kinds.iter().any(|kind| lists(other, kind)))
-        };
-        if !common.contains(key) && !all.iter().any(is_missed) {
-            common.push(key.clone());
-        }
-    }
-    common
-}
-
 /// The check of [`preflight`](super::Facilitator::preflight) that asks no chain.
 pub(super) fn covers_all(
     supported: Result<SupportedResponse, VerifyError>,
@@ -196,28 +177,6 @@ mod tests {
         let wanted = json!({ "name": "USDC", "version": "2", "ours": "ours", "facilitatorAddress": "0xF0" });
         assert_eq!(Value::Object(Map::clone(&extra)), wanted);
         assert!(supported.complete(option("upto", "eip155:84532")).is_none());
-    }
-
-    #[test]
-    fn extensions_count_where_everybody_who_may_get_the_payment_knows_them() {
-        let exact = |network: &str| json!({ "x402Version": 2, "scheme": "exact", "network": network });
-        let one = |network: &str, keys: &[&str]| {
-            let mut one = supported(&json!([exact(network)]));
-            one.extensions = keys.iter().map(|key| (*key).to_owned()).collect();
-            Arc::new(one)
-        };
-        let (base, sepolia, evm) = ("eip155:8453", "eip155:84532", "eip155:*");
-        for (all, common) in [
-            (vec![], &[][..]),
-            (vec![one(base, &["a", "b"])], &["a", "b"]),
-            (vec![one(base, &["a", "b"]), one(base, &["b"])], &["b"]),
-            (vec![one(base, &[]), one(base, &["b"])], &[]),
-            (vec![one(base, &["a"]), one(sepolia, &["b"])], &["a", "b"]),
-            (vec![one(base, &["a"]), one(evm, &["b"])], &[]),
-            (vec![one(evm, &["a"]), one(base, &["a"]), one(sepolia, &["a"])], &["a"]),
-        ] {
-            assert_eq!(common_extensions(&all), common, "{all:?}");
-        }
     }
 
     #[test]

@@ -300,10 +300,12 @@ impl PriceRule {
     /// handler's extractor `Paid<E>` (axum, actix) takes it once `E` was extracted.
     ///
     /// Such a route is settled [before its handler](SettleTiming::BeforeHandler) unless [`settle`](Self::settle) says
-    /// otherwise, or its price is a [ceiling](Price::up_to): the handler says what it used once it was paid, by the
-    /// [`Charge`](crate::Charge) of its `Paid<E>`. (A price that is [computed](Price::dynamic) may be a ceiling where
-    /// [`settle`](Self::settle) says so.) A success that nobody paid for never leaves: it becomes a 500, and the log names the route. What reads the
-    /// input works for requests without a payment, too, so it needs limits of its own. A body that is
+    /// otherwise, or one of its prices is a [ceiling](Price::up_to): then it is settled after it, and the handler says by the
+    /// [`Charge`](crate::Charge) of its `Paid<E>` what it used. (A price that is [computed](Price::dynamic) may be a ceiling
+    /// where [`settle`](Self::settle) says so.) A [success](crate::EngineBuilder::success) that nobody was asked to pay for never
+    /// leaves: it becomes a 500, and the log names the route.
+    ///
+    /// What reads the input works for requests without a payment, too, so it needs limits of its own. A body that is
     /// [bound](Self::bind_body) is read by the paywall before the handler gets it, and only where a payment came with it.
     pub fn after_input(mut self) -> Self {
         self.after_input = true;

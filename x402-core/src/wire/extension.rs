@@ -87,6 +87,12 @@ pub fn eip2612_gas_sponsoring_declaration() -> Value {
     })
 }
 
+/// Until when the approval is good that a payer signed, if one came along; as the extension has it, a number in a string.
+pub(crate) fn approval_deadline(extensions: Option<&Map<String, Value>>) -> Option<&Value> {
+    let extension = extensions?.get(EIP2612_GAS_SPONSORING)?;
+    extension.get("info")?.get("deadline").filter(|deadline| !deadline.is_null() && **deadline != "")
+}
+
 /// A member of an object, where `null` means absent.
 fn member<'a>(value: &'a Value, name: &str) -> Result<Option<&'a Value>, Malformed> {
     match value {

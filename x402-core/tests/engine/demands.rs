@@ -17,10 +17,6 @@ use crate::{
     support::{Answer, NETWORK, NOW, PAY_TO, Request, World},
 };
 
-fn streaming(status: u16) -> Outcome {
-    Outcome::streaming(status)
-}
-
 fn order() -> Request {
     Request::new("POST", "/orders")
 }
@@ -34,7 +30,7 @@ async fn it_is_settled_before_the_handler_goes_on() {
     let (context, charge) = demand.take().unwrap().pay().await.unwrap();
     assert!(context.settlement.is_some());
     assert_eq!(charge.set(1), Err(ChargeError::FixedPrice));
-    let Closed::Enter(ticket) = till.close(&streaming(200)) else { panic!("it was paid") };
+    let Closed::Enter(ticket) = till.close(&Outcome::streaming(200)) else { panic!("it was paid") };
     assert_eq!(ticket.context().payment_key, context.payment_key);
     assert!(ticket.finish(Outcome::streaming(200)).await.is_ok());
     assert_eq!(world.facilitator.transfers().len(), 1);
@@ -51,7 +47,7 @@ async fn only_refusals_pass_unpaid() {
                 if taken {
                     drop(demand.take().unwrap());
                 }
-                match till.close(&streaming(status)) {
+                match till.close(&Outcome::streaming(status)) {
                     Closed::Pass(release) => {
                         assert!(status >= 400, "{status}");
                         assert!(release.set.is_empty());
@@ -69,7 +65,7 @@ async fn only_refusals_pass_unpaid() {
 async fn what_counts_as_a_success_does_not_pass_unpaid_whatever_its_status() {
     let sample: ResponseHeader = ("x-sample".into(), "1".into());
     let with = |status, headers: &[ResponseHeader]| {
-        let mut outcome = streaming(status);
+        let mut outcome = Outcome::streaming(status);
         outcome.headers = headers.to_vec();
         outcome
     };
@@ -122,7 +118,7 @@ async fn what_the_engine_answers_is_sent_whatever_the_handler_says() {
     for status in [200, 402, 500] {
         let (demand, till) = world.look_at_input(&order());
         assert!(matches!(demand.take().unwrap().pay().await, Err(NotPaid { status: 402, .. })));
-        let Closed::Reply(reply) = till.close(&streaming(status)) else { panic!("{status}") };
+        let Closed::Reply(reply) = till.close(&Outcome::streaming(status)) else { panic!("{status}") };
         assert!(Answer::from(reply).has("payment-required"));
     }
     assert_eq!(world.send(&order().paid(&payment)).await.status, 200);
@@ -154,7 +150,7 @@ async fn paid_too_late_it_is_given_back() {
     let payment = world.pay(&order()).await;
     let (demand, till) = world.look_at_input(&order().paid(&payment));
     let bill = demand.take().unwrap();
-    assert!(matches!(till.close(&streaming(404)), Closed::Pass(_)));
+    assert!(matches!(till.close(&Outcome::streaming(404)), Closed::Pass(_)));
     assert_eq!(bill.pay().await.unwrap_err().status, 503);
     // It was settled all the same, and is owed.
     yield_now().await;
@@ -185,7 +181,7 @@ async fn a_settlement_of_unknown_outcome_is_not_paid() {
     facilitator.on_settle(SettleAnswer::Unavailable);
     let (demand, till) = world.look_at_input(&order().paid(&payment));
     assert_eq!(demand.take().unwrap().pay().await.unwrap_err().status, 503);
-    let Closed::Reply(reply) = till.close(&streaming(200)) else { panic!("it was not paid") };
+    let Closed::Reply(reply) = till.close(&Outcome::streaming(200)) else { panic!("it was not paid") };
     assert_eq!(reply.status, 503);
     assert!(!Answer::from(reply).has("payment-required"));
 }
@@ -220,7 +216,7 @@ async fn what_was_used_is_charged_once_the_input_was_paid_for() {
                 charge.set(used).unwrap();
             }
             assert_eq!(charge.set(CEILING + 1), Err(ChargeError::AboveCeiling { ceiling: CEILING.into() }));
-            let Closed::Enter(ticket) = till.close(&streaming(200)) else { panic!("it was paid") };
+            let Closed::Enter(ticket) = till.close(&Outcome::streaming(200)) else { panic!("it was paid") };
             assert_eq!(world.run(ticket, 200).await.status, 200);
             seconds(1).await;
             assert_eq!(moved(&world), charged, "{used:?}");
@@ -237,14 +233,16 @@ async fn nobody_is_charged_a_ceiling_for_what_failed_or_broke_off_before_it_was_
         let (demand, till) = world.look_at_input(&order().paid(&payment));
         let bill = demand.take().unwrap();
         match end {
-            "is not paid" => assert!(matches!(till.close(&streaming(422)), Closed::Pass(_))),
+            "is not paid" => assert!(matches!(till.close(&Outcome::streaming(422)), Closed::Pass(_))),
             _ => {
                 let (_, charge) = bill.pay().await.unwrap();
                 charge.set(9).unwrap();
                 if end == "is dropped" {
                     drop(till);
                 } else {
-                    let Closed::Enter(ticket) = till.close(&streaming(500)) else { panic!("it was paid") };
+                    let Closed::Enter(ticket) = till.close(&Outcome::streaming(500)) else {
+                        panic!("it was paid")
+                    };
                     assert_eq!(world.run(ticket, 500).await.status, 500);
                 }
             }
@@ -255,7 +253,7 @@ async fn nobody_is_charged_a_ceiling_for_what_failed_or_broke_off_before_it_was_
     let (demand, till) = world.look_at_input(&order().paid(&payment));
     let (_, charge) = demand.take().unwrap().pay().await.unwrap();
     charge.set(7).unwrap();
-    let Closed::Enter(ticket) = till.close(&streaming(200)) else { panic!("it was paid") };
+    let Closed::Enter(ticket) = till.close(&Outcome::streaming(200)) else { panic!("it was paid") };
     world.run(ticket, 200).await;
     assert_eq!(
         moved(&world),
@@ -272,8 +270,8 @@ async fn a_stream_is_charged_at_its_end_by_the_handle_that_paid_for_it() {
     let payment = world.pay(&order()).await;
     let (demand, till) = world.look_at_input(&order().paid(&payment));
     let (_, charge) = demand.take().unwrap().pay().await.unwrap();
-    let Closed::Enter(ticket) = till.close(&streaming(200)) else { panic!("it was paid") };
-    let mut release = ticket.finish(streaming(200)).await.unwrap();
+    let Closed::Enter(ticket) = till.close(&Outcome::streaming(200)) else { panic!("it was paid") };
+    let mut release = ticket.finish(Outcome::streaming(200)).await.unwrap();
     assert_eq!(moved(&world), [], "it leaves before it is settled");
     charge.set(4_200).unwrap();
     release.delivery.delivered();
@@ -295,7 +293,7 @@ async fn copies_of_a_payment_pay_for_one_of_their_requests() {
                 seconds(1).await;
                 charge.set(5).unwrap();
             }
-            match till.close(&streaming(200)) {
+            match till.close(&Outcome::streaming(200)) {
                 Closed::Enter(ticket) => world.run(ticket, 200).await.status,
                 Closed::Reply(reply) => reply.status,
                 Closed::Pass(_) => panic!("a success passes unpaid"),

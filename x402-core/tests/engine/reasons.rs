@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Value, json};
 use x402_core::{
     error::RejectReason,
     price::{Price, PriceOption, PriceRule, Prices},
@@ -162,6 +162,45 @@ async fn so_has_what_needs_nobody_else_to_be_refused() {
             assert!(answer.has("payment-required"));
             assert_eq!(world.facilitator.verify_calls(), 0);
         }
+    }
+}
+
+/// One that lapses first is good when it is verified, and worth nothing when a stream is over.
+#[tokio::test]
+async fn a_signed_approval_lasts_as_long_as_what_it_is_signed_for() {
+    let (expired, unreadable) = (Some("eip2612_deadline_expired"), Some("invalid_eip2612_extension_format"));
+    for route in ["/permit2", "/upto"] {
+        let world = shop(true);
+        let request = Request::get(route);
+        let payment = read(&world.pay(&request).await);
+        let end = payment["payload"]["permit2Authorization"]["deadline"].as_str().unwrap();
+        let end: u64 = end.parse().unwrap();
+        let send = async |deadline: Value| {
+            let mut payment = payment.clone();
+            payment["extensions"] = json!({ "eip2612GasSponsoring": { "info": { "deadline": deadline } } });
+            world.send(&request.paid(&write(&payment))).await
+        };
+        for (deadline, code) in [
+            (json!((end - 1).to_string()), expired),
+            (json!("0"), expired),
+            (json!(end), unreadable),
+            (json!("soon"), unreadable),
+            (json!(""), None),
+            (Value::Null, None),
+            (json!(end.to_string()), None),
+            // What was settled is not looked at again.
+            (json!("0"), None),
+        ] {
+            let (calls, answer) = (world.facilitator.verify_calls(), send(deadline.clone()).await);
+            match code {
+                Some(code) => {
+                    assert_eq!((answer.status, answer.reason().as_str()), (402, code), "{route} {deadline}");
+                    assert_eq!(world.facilitator.verify_calls(), calls);
+                }
+                None => assert_eq!(answer.status, 200, "{route} {deadline}"),
+            }
+        }
+        assert_eq!((world.handler_runs(), world.facilitator.transfers().len()), (1, 1), "{route}");
     }
 }
 

@@ -293,6 +293,27 @@ async fn one_that_is_left_alone_costs_no_time() {
 }
 
 #[tokio::test]
+async fn an_extension_is_told_where_everybody_knows_it() {
+    let knowing = |keys: &[&str]| {
+        let mut one = Listing::new(json!([kind()]));
+        one.supported.as_mut().unwrap().extensions = keys.iter().map(|key| (*key).to_owned()).collect();
+        one
+    };
+    let mut silent = knowing(&[]);
+    silent.supported = None;
+    for (one, two, told) in [
+        (knowing(&["a", "b"]), knowing(&["b", "c"]), &["b"][..]),
+        (knowing(&["a"]), knowing(&[]), &[]),
+        (knowing(&["a"]), silent.clone(), &[]),
+        (silent, knowing(&["a"]), &[]),
+    ] {
+        let supported = Failover::new(one).or(two).supported().await.unwrap();
+        assert_eq!(supported.extensions, told);
+        assert!(!supported.kinds.is_empty());
+    }
+}
+
+#[tokio::test]
 async fn a_split_verifies_here_and_settles_there() {
     let node = Listing::new(json!([kind()]));
     let mut service = Listing::new(json!([

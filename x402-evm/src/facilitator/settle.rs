@@ -44,10 +44,12 @@ impl Inner {
         let (ready, may_share) =
             tokio::join!(self.ready(payment, &prepared), self.may_share(payment, &prepared));
         match ready {
-            Ok(Ready::Send(call)) if may_share && call.to == prepared.token => {
-                self.send_together(payment, &prepared, call, stage).await
-            }
-            Ok(Ready::Send(call)) => self.send_alone(payment, &prepared, call, stage).await,
+            Ok(Ready::Send(call)) => match may_share {
+                Some(batching) if call.to == prepared.token => {
+                    self.send_together(payment, &prepared, call, batching, stage).await
+                }
+                _ => self.send_alone(payment, &prepared, call, stage).await,
+            },
             Ok(Ready::Over(outcome)) => outcome,
             Err(refusal) => refusal.into(),
         }
@@ -90,8 +92,9 @@ impl Inner {
                 Err(error) => return Some(Outcome::Unavailable(error)),
             }
         }
-        // Where it was sent again, alone, the batch before it has been mined and left it as it was.
-        let nonce = known.iter().map(|entry| entry.account_nonce).max()?;
+        // The last time with its replacements: it was sent again, alone, after the batch before it had been mined and had left
+        // it as it was.
+        let nonce = known.last()?.account_nonce;
         known.retain(|entry| entry.account_nonce == nonce);
         let known: Vec<_> = known.iter().map(|entry| B256::from(entry.transaction)).collect();
         let last = *known.last()?;
@@ -191,25 +194,25 @@ impl Inner {
         };
         tell(sent.hash());
         match self.sender.watch(&mut sent, self.patience(), tell).await {
-            Fate::Mined(receipt) => self.judge(payment, prepared, receipt).await,
+            Fate::Mined(receipt) => self.judge(payment, prepared, &receipt).await,
             Fate::Overtaken => self.look_up(payment, Ours::Overtaken(sent.hash())).await,
             Fate::Lost => Outcome::Unresolved { transaction: Some(sent.hash()), why: "no receipt" },
         }
     }
 
     /// What a mined transaction means: the token's `Transfer` and nothing else is payment.
-    async fn judge(&self, payment: &Payment, prepared: &Prepared<'_>, receipt: Receipt) -> Outcome {
-        if let Some(settlement) = paid(&receipt, prepared, payment) {
+    async fn judge(&self, payment: &Payment, prepared: &Prepared<'_>, receipt: &Receipt) -> Outcome {
+        if let Some(settlement) = paid(receipt, prepared, payment) {
             return Outcome::Settled(settlement);
         }
         if receipt.succeeded() && matches!(prepared.signed, Signed::Permit2 { .. }) {
             // It used the nonce, or it would have reverted.
-            return moved_nothing(&receipt, prepared);
+            return moved_nothing(receipt, prepared);
         }
         // Somebody else may have used the authorization first, and we were paid all the same.
         let ours = Ours::Mined(receipt.transaction_hash, receipt.block());
         match self.look_up(payment, ours).await {
-            Outcome::Rejected { .. } if receipt.succeeded() => moved_nothing(&receipt, prepared),
+            Outcome::Rejected { .. } if receipt.succeeded() => moved_nothing(receipt, prepared),
             outcome => outcome,
         }
     }

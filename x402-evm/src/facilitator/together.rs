@@ -18,13 +18,13 @@ use x402_core::{
     error::RejectReason,
     facilitator::Payment,
     price::{self, TransferMethod},
-    scheme::{PaymentKey, Proof},
+    scheme::{EvmAddress, PaymentKey, Proof},
 };
 
 use super::{
     Inner,
     flight::{Outcome, Stage},
-    prepare::{Prepared, Signed},
+    prepare::{Prepared, SETTLE_MARGIN, Signed},
     settle::{Ours, Ready, moved_nothing, paid},
 };
 use crate::{
@@ -44,12 +44,14 @@ pub(super) struct Batches(Mutex<Option<Open>>);
 #[derive(Debug)]
 struct Open {
     manifest: Manifest,
+    aboard: Vec<PaymentKey>,
     boarding: UnboundedSender<Passenger>,
 }
 
 /// One settlement in a batch.
 struct Passenger {
     payment: PaymentKey,
+    payer: EvmAddress,
     chain_id: u64,
     call: Call,
     stage: Arc<watch::Sender<Stage>>,
@@ -76,13 +78,19 @@ impl Batches {
         depart: impl FnOnce(UnboundedReceiver<Passenger>, Instant),
     ) {
         let load = Load { bytes: passenger.call.data.len(), gas: passenger.call.gas_limit };
+        let payment = passenger.payment;
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Open { manifest, boarding }) = &mut *open
+        // With one nonce somebody signed two transfers: which of them a transaction's events are of, they do not say.
+        if open.as_ref().is_some_and(|open| open.aboard.contains(&payment)) {
+            return passenger.go_alone();
+        }
+        if let Some(Open { manifest, aboard, boarding }) = &mut *open
             && manifest.admits(load, now)
         {
             match boarding.send(passenger) {
                 Ok(()) => {
                     manifest.add(load);
+                    aboard.push(payment);
                     if manifest.is_full() {
                         *open = None;
                     }
@@ -95,28 +103,31 @@ impl Batches {
         let (boarding, boarded) = unbounded_channel();
         if boarding.send(passenger).is_ok() {
             // The one before leaves now: nobody can send to it any more.
-            *open = Some(Open { manifest, boarding });
+            *open = Some(Open { manifest, aboard: vec![payment], boarding });
             depart(boarded, manifest.closes());
         }
     }
 }
 
 impl Inner {
-    /// Whether a settlement may share a transaction. Only tokens that are known: of two transfers in one transaction
-    /// each must follow its own authorization's event. And only payers without code, which could burn what is there for all.
-    pub(super) async fn may_share(&self, payment: &Payment, prepared: &Prepared<'_>) -> bool {
+    /// How a settlement may share a transaction, if it may. Only tokens that are known: of two transfers in one transaction
+    /// each must stand by its own authorization's event. And only while there is time to wait for others.
+    pub(super) async fn may_share(&self, payment: &Payment, prepared: &Prepared<'_>) -> Option<Batching> {
+        let batching = self.options.batching?;
         let option = &payment.option;
         let is_known = || {
             let token = price::token(&option.network, &option.asset);
             token.is_some_and(|token| token.transfer_method == TransferMethod::Eip3009)
         };
         let is_plain = matches!(prepared.signed, Signed::Eip3009 { .. }) && prepared.proof == Proof::Signed;
-        if self.options.batching.is_none() || !is_plain || !is_known() {
-            return false;
+        let can_wait = || {
+            let margin = SETTLE_MARGIN.saturating_add(batching.window);
+            prepared.in_time(self.options.clock.now(), margin).is_ok()
+        };
+        if !is_plain || !is_known() || !can_wait() {
+            return None;
         }
-        let payer = self.rpc.has_code(prepared.payer());
-        let multicall = self.facts.has_code(&self.rpc, MULTICALL3);
-        matches!(tokio::try_join!(payer, multicall), Ok((false, true)))
+        matches!(self.facts.has_code(&self.rpc, MULTICALL3).await, Ok(true)).then_some(batching)
     }
 
     /// Sends with the others that come within the window.
@@ -125,17 +136,18 @@ impl Inner {
         payment: &Payment,
         prepared: &Prepared<'_>,
         call: Call,
+        batching: Batching,
         stage: &Arc<watch::Sender<Stage>>,
     ) -> Outcome {
         let (end, ended) = oneshot::channel();
         let passenger = Passenger {
             payment: payment.authorization.key,
+            payer: prepared.payer(),
             chain_id: prepared.chain_id,
             call,
             stage: Arc::clone(stage),
             end,
         };
-        let batching = self.options.batching.unwrap_or_default();
         self.batches.board(passenger, batching, Instant::now(), |boarded, closes| {
             tokio::spawn(Arc::clone(self).carry(boarded, closes));
         });
@@ -144,7 +156,7 @@ impl Inner {
             Ok(Ride::NotSent(error)) => Outcome::Unavailable(error),
             Ok(Ride::Sent(_, Fate::Mined(receipt))) => {
                 let transaction = receipt.transaction_hash;
-                match self.judge_shared(payment, prepared, receipt).await {
+                match self.judge_shared(payment, prepared, &receipt).await {
                     Some(outcome) => outcome,
                     None => self.send_again(payment, prepared, stage, transaction).await,
                 }
@@ -166,7 +178,7 @@ impl Inner {
 
     /// Waits for a batch's passengers, sends them, and tells all of them what came of it.
     async fn carry(self: Arc<Self>, boarded: UnboundedReceiver<Passenger>, closes: Instant) {
-        let mut passengers = gather(boarded, closes).await;
+        let mut passengers = self.without_code(gather(boarded, closes).await).await;
         if passengers.len() < 2 {
             passengers.into_iter().for_each(Passenger::go_alone);
             return;
@@ -175,8 +187,8 @@ impl Inner {
             Ok(sent) => sent,
             Err(error) => {
                 tracing::warn!(%error, settlements = passengers.len(), "batch of settlements not sent");
-                // Too big for the node or the gas account: alone each may be small enough.
-                let too_big = matches!(error, ChainError::Refused { .. } | ChainError::Gas(_));
+                // For the node or the gas account: alone each may be small enough.
+                let too_big = matches!(error, ChainError::TooBig | ChainError::Gas(_));
                 for passenger in passengers {
                     match too_big {
                         true => passenger.go_alone(),
@@ -196,6 +208,29 @@ impl Inner {
         let fate = self.sender.watch(&mut sent, self.patience(), tell).await;
         let hash = sent.hash();
         passengers.drain(..).for_each(|passenger| passenger.ends(Ride::Sent(hash, fate.clone())));
+    }
+
+    /// Has those go alone whose payers have code: it could burn what is there for all. Any account can get some at any time,
+    /// so this is asked last.
+    async fn without_code(&self, passengers: Vec<Passenger>) -> Vec<Passenger> {
+        let look = |passenger: Passenger| {
+            let rpc = self.rpc.clone();
+            tokio::spawn(async move {
+                let is_plain = matches!(rpc.has_code(passenger.payer).await, Ok(false));
+                if is_plain {
+                    return Some(passenger);
+                }
+                passenger.go_alone();
+                None
+            })
+        };
+        let looks: Vec<_> = passengers.into_iter().map(look).collect();
+        let mut plain = Vec::new();
+        for look in looks {
+            // Whoever was lost with a look that broke off is told so by the end of its channel.
+            plain.extend(look.await.ok().flatten());
+        }
+        plain
     }
 
     fn errand_of(&self, passengers: &[Passenger]) -> Errand {
@@ -221,15 +256,15 @@ impl Inner {
         &self,
         payment: &Payment,
         prepared: &Prepared<'_>,
-        receipt: Receipt,
+        receipt: &Receipt,
     ) -> Option<Outcome> {
-        if let Some(settlement) = paid(&receipt, prepared, payment) {
+        if let Some(settlement) = paid(receipt, prepared, payment) {
             return Some(Outcome::Settled(settlement));
         }
         if let Signed::Eip3009 { message, .. } = prepared.signed
             && logs::used(&receipt.logs, prepared.token, message)
         {
-            return Some(moved_nothing(&receipt, prepared));
+            return Some(moved_nothing(receipt, prepared));
         }
         // Somebody else may have used it first, and we were paid all the same.
         match self.look_up(payment, Ours::Mined(receipt.transaction_hash, receipt.block())).await {
@@ -255,6 +290,9 @@ impl Inner {
             Outcome::Rejected { reason, transaction: None } => {
                 tracing::debug!(transaction = %batch, %reason, "settlement failed among others");
                 Outcome::Rejected { reason, transaction: Some(batch) }
+            }
+            Outcome::Unresolved { transaction: None, why } => {
+                Outcome::Unresolved { transaction: Some(batch), why }
             }
             // Something was sent for it, so that trouble now is no certainty.
             Outcome::Unavailable(error) => {
@@ -295,8 +333,6 @@ async fn gather(mut boarded: UnboundedReceiver<Passenger>, closes: Instant) -> V
 mod tests {
     use std::time::Duration;
 
-    use x402_core::scheme::EvmAddress;
-
     use super::*;
 
     /// Which payments each batch has, by the number in their key, and the batches in their order.
@@ -315,6 +351,7 @@ mod tests {
             let (end, ended) = oneshot::channel();
             let passenger = Passenger {
                 payment: PaymentKey::from_bytes([number; 32]),
+                payer: EvmAddress::ZERO,
                 chain_id: 1,
                 call: Call { from: EvmAddress::ZERO, to: EvmAddress::ZERO, data: vec![0; 292], gas_limit },
                 stage: Arc::new(watch::channel(Stage::Preparing).0),
@@ -343,6 +380,14 @@ mod tests {
         harbour.board(5, 3, 14_950_000);
         assert_eq!(harbour.first().await, [4]);
         assert_eq!(harbour.departed.len(), 1, "the last one waits for others");
+    }
+
+    #[tokio::test]
+    async fn of_two_with_one_nonce_one_goes_alone() {
+        let mut harbour = Harbour::new();
+        [1, 1, 2].into_iter().for_each(|number| harbour.board(number, 2, 100_000));
+        assert!(matches!(harbour.ends.remove(1).await, Ok(Ride::Alone(_))));
+        assert_eq!(harbour.first().await, [1, 2]);
     }
 
     #[tokio::test]

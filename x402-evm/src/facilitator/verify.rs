@@ -15,7 +15,7 @@ use crate::{
 
 impl Inner {
     /// All reads of one payment go out together: one round trip once the token is known.
-    /// Returns what the payer holds.
+    /// Returns what can be moved of what the payer holds, for this payment and others together.
     pub(super) async fn verify(&self, payment: &Payment) -> Result<U256, Refusal> {
         let prepared = self.prepare(payment)?;
         let now = self.options.clock.now();
@@ -42,17 +42,19 @@ impl Inner {
         if used {
             return Err(RejectReason::NonceAlreadyUsed.into());
         }
-        let Funds { balance, short_of } = funds?;
+        let funds = funds?;
         match simulated.map_err(|error| revert::refusal(error, &prepared.signed, now)) {
             // With an approval brought along the allowance may still come.
-            _ if matches!(short_of, Some(Short::OfFunds)) => Err(RejectReason::InsufficientFunds.into()),
-            _ if matches!(short_of, Some(Short::OfAllowance)) && prepared.approval().is_none() => {
+            _ if matches!(funds.short_of, Some(Short::OfFunds)) => {
+                Err(RejectReason::InsufficientFunds.into())
+            }
+            _ if matches!(funds.short_of, Some(Short::OfAllowance)) && prepared.approval().is_none() => {
                 Err(allowance_required().into())
             }
-            Err(Refusal::Rejected(RejectReason::SimulationFailed)) if short_of.is_some() => {
+            Err(Refusal::Rejected(RejectReason::SimulationFailed)) if funds.short_of.is_some() => {
                 Err(allowance_required().into())
             }
-            simulated => simulated.map(|_| balance),
+            simulated => simulated.map(|_| funds.at_hand(&prepared)),
         }
     }
 
@@ -71,20 +73,24 @@ impl Inner {
     /// What the payer holds, and what it lacks to have all moved that was signed.
     pub(super) async fn check_funds(&self, prepared: &Prepared<'_>) -> Result<Funds, ChainError> {
         let (token, payer) = (prepared.token, prepared.payer());
-        let (wanted, allowance) = match prepared.signed {
-            Signed::Eip3009 { message, .. } => (message.value, None),
-            Signed::Permit2 { message, .. } => (message.amount, Some(())),
-        };
         let allowance = async {
-            match allowance {
-                Some(()) => self.rpc.permit2_allowance(token, payer).await.map(|allowed| allowed < wanted),
-                None => Ok(false),
+            match prepared.signed {
+                // The token itself moves it.
+                Signed::Eip3009 { .. } => Ok(U256::MAX),
+                Signed::Permit2 { .. } => self.rpc.permit2_allowance(token, payer).await,
             }
         };
-        let (balance, not_allowed) = tokio::try_join!(self.rpc.token_balance(token, payer), allowance)?;
-        let short_of =
-            if balance < wanted { Some(Short::OfFunds) } else { not_allowed.then_some(Short::OfAllowance) };
-        Ok(Funds { balance, short_of })
+        let (balance, allowance) = tokio::try_join!(self.rpc.token_balance(token, payer), allowance)?;
+        let wanted = match prepared.signed {
+            Signed::Eip3009 { message, .. } => message.value,
+            Signed::Permit2 { message, .. } => message.amount,
+        };
+        let short_of = if balance < wanted {
+            Some(Short::OfFunds)
+        } else {
+            (allowance < wanted).then_some(Short::OfAllowance)
+        };
+        Ok(Funds { balance, allowance, short_of })
     }
 
     /// The call that settles, after asking whoever must be asked for the signature.
@@ -101,8 +107,18 @@ impl Inner {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Funds {
     balance: U256,
+    /// How much of it may be moved.
+    allowance: U256,
     /// What it has too little of for this payment.
     pub(super) short_of: Option<Short>,
+}
+
+impl Funds {
+    /// What can be moved at most. An approval that was brought along takes the place of the allowance, and is good for one
+    /// payment: each uses up a nonce of the token's.
+    fn at_hand(&self, prepared: &Prepared<'_>) -> U256 {
+        self.balance.min(prepared.approval().map_or(self.allowance, |approval| approval.value))
+    }
 }
 
 /// What a payer has too little of.

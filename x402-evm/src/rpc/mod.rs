@@ -211,7 +211,7 @@ impl Receipt {
         self.block_number.to()
     }
 
-    /// Whether its calls could fail one by one.
+    /// Whether it called Multicall3, so that its calls may have failed one by one.
     pub(crate) fn is_aggregate(&self) -> bool {
         self.to == Some(at(abi::MULTICALL3))
     }

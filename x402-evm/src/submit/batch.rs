@@ -69,8 +69,13 @@ pub(crate) struct Manifest {
 impl Manifest {
     /// Begins at the first call, and closes a window after that.
     pub(crate) fn begin(batching: Batching, now: Instant, first: Load) -> Self {
-        let mut manifest =
-            Self { closes: now + batching.window, most: batching.most, calls: 0, bytes: 0, gas: AROUND_GAS };
+        let mut manifest = Self {
+            closes: now + batching.window.min(LONGEST),
+            most: batching.most,
+            calls: 0,
+            bytes: 0,
+            gas: AROUND_GAS,
+        };
         manifest.add(first);
         manifest
     }

@@ -15,6 +15,8 @@ pub(super) enum Broadcast {
     NonceOccupied,
     /// It pays less than the node wants.
     TooCheap,
+    /// It may burn, cost or weigh more than the node takes.
+    TooBig,
     /// The node, or the way to it, says that it was not taken.
     Refused(ChainError),
     /// It may have been taken.
@@ -49,12 +51,15 @@ impl From<Result<(), ChainError>> for Broadcast {
             tracing::error!("the account that pays gas is empty");
             Self::Refused(ChainError::Gas("the account that pays gas is empty; send it coins"))
         } else if has(&[
-            "intrinsic gas",
             "exceeds block gas limit",
-            "txpool is full",
-            "pool is full",
-            "chain id",
+            "gas limit too high",
+            "gas limit is too high",
+            "exceeds maximum",
+            "configured cap",
+            "oversized data",
         ]) {
+            Self::TooBig
+        } else if has(&["intrinsic gas", "txpool is full", "pool is full", "chain id"]) {
             Self::Refused(error)
         } else {
             // Proxies in front of nodes answer with errors of their own after passing a transaction on.
@@ -86,6 +91,10 @@ mod tests {
             ("insufficient funds for gas * price + value", "Refused"),
             ("Insufficient funds for gas * price + value", "Refused"),
             ("intrinsic gas too low", "Refused"),
+            ("exceeds block gas limit", "TooBig"),
+            ("tx fee (1.02 ether) exceeds the configured cap (1.00 ether)", "TooBig"),
+            ("oversized data: transaction size 131203, limit 131072", "TooBig"),
+            ("transaction gas limit too high (cap: 16777216, tx: 20000000)", "TooBig"),
             ("upstream timed out", "Unsure"),
             ("internal error", "Unsure"),
         ] {

@@ -46,7 +46,7 @@ pub struct JournalEntry {
     pub account_nonce: u64,
 }
 
-/// The last ten thousand transactions, for as long as the process lives.
+/// The last ten thousand entries, for as long as the process lives.
 #[derive(Debug, Default)]
 pub struct MemoryJournal(Mutex<Kept>);
 
@@ -85,7 +85,7 @@ impl Journal for MemoryJournal {
     }
 }
 
-/// A file of lines, synced before each transaction is sent; the last ten thousand are kept.
+/// A file of lines, one for each entry, synced before each transaction is sent; the last ten thousand are kept.
 #[derive(Debug)]
 pub struct FileJournal {
     file: Mutex<File>,

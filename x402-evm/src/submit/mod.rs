@@ -124,6 +124,7 @@ impl Sender {
                 Broadcast::TooCheap => {
                     return Err(ChainError::Gas("gas costs more than max_fee_per_gas allows"));
                 }
+                Broadcast::TooBig => return Err(ChainError::TooBig),
                 Broadcast::Refused(error) => return Err(error),
             };
             let slot = turn.take(nonce);

@@ -1,6 +1,6 @@
 //! Waiting for a transaction: nudged when it does not move, replaced when it pays too little.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use alloy_primitives::B256;
 use tokio::time::{Instant, sleep, timeout};
@@ -24,7 +24,7 @@ pub(crate) struct Patience {
 #[derive(Clone, Debug)]
 pub(crate) enum Fate {
     /// It, or one of its replacements, is in a block with the wanted confirmations.
-    Mined(Receipt),
+    Mined(Arc<Receipt>),
     /// Its nonce was used by a transaction that is not ours.
     Overtaken,
     /// Nobody could tell for as long as we wait.
@@ -46,7 +46,7 @@ impl Sender {
             if let Some(receipt) = self.mined(&sent.hashes).await {
                 sent.slot.mined();
                 if pace.is_deep(&receipt, patience.confirmations) {
-                    return Fate::Mined(receipt);
+                    return Fate::Mined(Arc::new(receipt));
                 }
             } else if nudged.elapsed() >= if sent.sure { patience.stuck_after } else { UNSURE_FOR } {
                 match self.nudge(sent, &tell).await {

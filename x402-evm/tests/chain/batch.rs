@@ -148,7 +148,7 @@ async fn each_in_a_batch_has_an_outcome_of_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_authorizations_with_one_nonce_in_a_batch_pay_once() {
+async fn of_two_authorizations_with_one_nonce_one_goes_alone_and_one_pays() {
     let world = World::start();
     let facilitator = world.facilitator().batch(full_at(2));
     let mut elsewhere = option(1000);
@@ -159,9 +159,33 @@ async fn two_authorizations_with_one_nonce_in_a_batch_pay_once() {
         crate::world::payment_with(option, payload)
     };
     let (theirs, ours) = (signed(&elsewhere), signed(&option(1000)));
-    let (theirs, ours) = tokio::join!(facilitator.settle(&theirs), facilitator.settle(&ours));
-    assert!(theirs.is_ok() ^ ours.is_ok(), "{theirs:?} {ours:?}");
-    assert_eq!((ours.is_ok(), world.gas_account_nonce()), (world.received() == 1000, 1));
+    world.chain.set_automine(false).unwrap();
+    let both = all_settling(&facilitator, &[theirs, ours]);
+    until(|| world.waiting() == 1).await;
+    let third = settling(&facilitator, &world.payment(20));
+    until(|| world.waiting() == 2).await;
+    world.chain.mine(1).unwrap();
+    let mut outcomes = Vec::new();
+    for settling in both {
+        outcomes.push(settling.await.unwrap());
+    }
+    third.await.unwrap().unwrap();
+    let (paid, unpaid): (Vec<_>, Vec<_>) = outcomes.iter().partition(|outcome| outcome.is_ok());
+    assert_eq!((paid.len(), world.gas_account_nonce()), (1, 2));
+    let told = matches!(
+        unpaid[0],
+        Err(SettleError::Rejected { reason: RejectReason::NonceAlreadyUsed, transaction: Some(_) })
+    );
+    assert!(told, "{unpaid:?}");
+    assert_eq!(world.received(), if outcomes[1].is_ok() { 1020 } else { 20 });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_would_expire_while_it_waits_goes_alone() {
+    let world = World::start();
+    let facilitator = world.facilitator().batch(full_at(2));
+    let settlement = settle(&facilitator, &world.payment_of(PAYER, 1000, 11)).await;
+    assert_eq!(target(&world, &settlement.transaction), TOKEN.to_lowercase());
 }
 
 /// A stranger's token could log its transfers in any order.

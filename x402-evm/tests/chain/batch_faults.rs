@@ -122,18 +122,24 @@ async fn what_is_too_big_together_goes_one_by_one() {
     let world = World::start();
     let proxy = Proxy::start(world.chain.url()).await;
     let facilitator = facilitator_at(proxy.url()).batch(full_at(2));
-    let mut left = 1;
-    proxy.inject(move |method| {
-        let hit = method == "eth_sendRawTransaction" && left > 0;
-        left -= i32::from(hit);
-        hit.then_some(Fault::Error(r#"{"code":-32000,"message":"exceeds block gas limit"}"#))
-    });
-    let payments = [world.payment(1), world.payment(20)];
-    for settling in all_settling(&facilitator, &payments) {
-        let settlement = settling.await.unwrap().unwrap();
-        assert_eq!(target(&world, &settlement.transaction), TOKEN.to_lowercase());
+    for (refused, sent) in [
+        (r#"{"code":-32000,"message":"exceeds block gas limit"}"#, 2),
+        (r#"{"code":-32000,"message":"tx fee (1.02 ether) exceeds the configured cap (1.00 ether)"}"#, 4),
+        (r#"{"code":-32000,"message":"insufficient funds for gas * price + value"}"#, 6),
+    ] {
+        let mut left = 1;
+        proxy.inject(move |method| {
+            let hit = method == "eth_sendRawTransaction" && left > 0;
+            left -= i32::from(hit);
+            hit.then_some(Fault::Error(refused))
+        });
+        for settling in all_settling(&facilitator, &[world.payment(1), world.payment(20)]) {
+            let settlement = settling.await.unwrap().unwrap();
+            assert_eq!(target(&world, &settlement.transaction), TOKEN.to_lowercase());
+        }
+        assert_eq!(world.gas_account_nonce(), sent, "{refused}");
     }
-    assert_eq!((world.received(), world.gas_account_nonce()), (21, 2));
+    assert_eq!(world.received(), 63);
 }
 
 #[tokio::test(flavor = "multi_thread")]

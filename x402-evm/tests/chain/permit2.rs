@@ -109,6 +109,19 @@ async fn a_missing_allowance_is_named_and_nothing_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_approved_is_there_for_all_payments_together() {
+    let world = World::start();
+    world.approve(1500);
+    for (committed, covered) in [(0_u64, true), (500, true), (501, false)] {
+        let mut payment = payment(&world, 1000);
+        payment.committed = committed.into();
+        let verified = world.facilitator().verify(&payment).await;
+        assert_eq!(verified.is_ok(), covered, "{committed}");
+        assert!(matches!(verified, Ok(()) | Err(VerifyError::Overcommitted)), "{verified:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_cannot_pay_is_told_so() {
     let world = World::start();
     world.approve(u128::MAX);

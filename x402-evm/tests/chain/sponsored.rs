@@ -5,7 +5,7 @@ use ruint::aliases::U256;
 use serde_json::{Value, json};
 use x402_core::{
     error::RejectReason,
-    facilitator::{Facilitator, Payment},
+    facilitator::{Facilitator, Payment, VerifyError},
     price::PriceOption,
     time::UnixSeconds,
 };
@@ -43,6 +43,18 @@ async fn a_payer_who_never_sent_a_transaction_pays() {
         assert_eq!(world.chain.transfers_to(crate::world::PAY_TO).unwrap(), nonce as usize + 1);
     }
     assert_eq!(world.gas_account_nonce(), 2, "one transaction each");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_is_for_one_payment_at_a_time() {
+    let world = World::start();
+    for (committed, covered) in [(0_u64, true), (1, false)] {
+        let mut payment = payment(&world, &option(1000), &info(&world, &option(1000), 0));
+        payment.committed = committed.into();
+        let verified = world.facilitator().verify(&payment).await;
+        assert_eq!(verified.is_ok(), covered, "{committed}");
+        assert!(matches!(verified, Ok(()) | Err(VerifyError::Overcommitted)), "{verified:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,7 +14,7 @@ use self::{
 };
 use super::{
     BoxFuture, Facilitator, Payment, SettleError, Settlement, VerifyError, Witness,
-    supported::{cannot_be_asked, common_extensions, not_listed},
+    supported::{cannot_be_asked, not_listed},
 };
 use crate::{
     error::{BoxError, ConfigError},
@@ -58,7 +58,7 @@ use crate::{
 /// settlement has an unknown outcome. That is safe for the money, since the authorization's nonce lets it move
 /// once; but only a [`Witness`] can tell then that another facilitator had moved it. Give the engine one.
 ///
-/// The scheme and the witness are those of the first facilitator that has one.
+/// The schemes are those of all of them, and of one name that of the first; the witness is that of the first that has one.
 #[derive(Clone)]
 #[must_use]
 pub struct Failover {
@@ -140,28 +140,38 @@ impl Failover {
         Err(SettleError::Unavailable(last))
     }
 
-    /// What all of them support, told in their order; what a facilitator wants in the terms is that of the first. An extension
-    /// is told where each one that settles such payments knows it.
+    /// What all of them support, told in their order; what a facilitator wants in the terms is that of the first. Of
+    /// extensions those that each of them knows, the silent ones included: any may get any payment.
     async fn all_supported(&self) -> Result<SupportedResponse, VerifyError> {
-        let mut answers = Vec::new();
-        let mut last = nobody();
+        let mut all: Option<SupportedResponse> = None;
+        let mut last = None;
         for member in &self.members {
             match member.learn().await {
-                Ok(supported) => answers.push(supported),
+                Ok(supported) => {
+                    let all = all.get_or_insert_with(|| SupportedResponse {
+                        extensions: supported.extensions.clone(),
+                        ..Default::default()
+                    });
+                    all.extensions.retain(|key| supported.extensions.contains(key));
+                    add(all, &supported);
+                }
                 Err(error) => {
                     tracing::warn!(%error, "facilitator did not say what it supports");
-                    last = Box::new(error);
+                    last = Some(Box::new(error));
                 }
             }
         }
-        if answers.is_empty() {
-            return Err(VerifyError::Unavailable(last));
+        match (all, last) {
+            (Some(mut all), silent) => {
+                if silent.is_some() {
+                    all.extensions.clear();
+                }
+                Ok(all)
+            }
+            (None, last) => {
+                Err(VerifyError::Unavailable(last.map_or_else(nobody, |error| error as BoxError)))
+            }
         }
-        let mut all = SupportedResponse { extensions: common_extensions(&answers), ..Default::default() };
-        for supported in answers {
-            add(&mut all, &supported);
-        }
-        Ok(all)
     }
 
     async fn one_covers_each(&self, options: &[PriceOption]) -> Result<(), ConfigError> {
