@@ -96,8 +96,8 @@ pub trait Hooks: Send + Sync {
         Box::pin(async {})
     }
 
-    /// The money of an order did not move, and its settlement will not move it. The reason is a code of the protocol, or a
-    /// text of the facilitator's own.
+    /// The money of an order did not move, and its settlement will not move it. The reason is a code of the protocol, by
+    /// the name it has for EIP-3009 whatever was to move the money, or a text of the facilitator's own.
     fn on_failed<'a>(&'a self, payment: &'a PaymentFacts, reason: &'a str) -> BoxFuture<'a, ()> {
         let _ = (payment, reason);
         Box::pin(async {})

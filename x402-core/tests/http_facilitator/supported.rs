@@ -1,7 +1,6 @@
 //! How often a facilitator is asked what it supports.
 
 use std::{
-    future::Future as _,
     task::{Context, Waker},
     time::{Duration, Instant},
 };
