@@ -50,8 +50,8 @@
 //!
 //! A stream that was cut is charged for what was used of it, and so it is not owed: its payer does not get another run. The
 //! same is true of other responses that can be neither [kept](crate::order::StoredResponse) nor recognised as the same
-//! request ([`bind_body`](crate::price::PriceRule::bind_body) makes both possible), once they were on their way: a second
-//! run might use more than was charged.
+//! request ([`bind_body`](crate::price::PriceRule::bind_body) makes both possible), once they were settled, even if
+//! their client had left by then: a second run, for a request that may be another one, might use more than was charged.
 
 mod error;
 mod used;

@@ -87,7 +87,7 @@ impl Ticket {
     ///
     /// # Cancellation
     /// Dropped after the first poll, the work goes on by itself: a settlement once begun is finished, and the response
-    /// is owed to its payer.
+    /// is owed to its payer; but for one with a ceiling that is not [run again](crate::charge).
     pub async fn finish(self, outcome: Outcome) -> Result<Release, Reply> {
         let span = self.span.clone();
         let mut release = detached(self.conclude(outcome), &span).await?;
@@ -100,7 +100,6 @@ impl Ticket {
             };
             release = detached(confirmed, &span).await?;
         }
-        release.delivery.leaves();
         Ok(release)
     }
 
@@ -134,8 +133,8 @@ impl Ticket {
         }
         let complete = outcome.is_complete();
         let response = kept_response(&engine, &claim, outcome).map(Arc::new);
-        // Another run could use more than was charged for this one.
-        let if_cut = if order.terms.option.is_upto() && response.is_none() {
+        // Another run, for a request that cannot be told to be this one, could use more than was charged for it.
+        let if_lost = if order.terms.option.is_upto() && response.is_none() {
             IfDropped::BrokenOff
         } else {
             IfDropped::Undelivered
@@ -171,15 +170,16 @@ impl Ticket {
             // Whoever takes it over settles it, and runs it again for its payer.
             hold.make_sure().await.map_err(|error| store_failed(&error))?;
             ended("deferred");
-            return Ok(released(&claim, &order, settle_later(engine, payment, hold, if_cut)));
+            return Ok(released(&claim, &order, settle_later(engine, payment, hold, if_lost)));
         } else {
             // Durable before money can move.
             let started = Event::SettleStarted { response };
             hold.advance(started).await.map_err(|error| store_failed(&error))?;
             *order = engine.settle_held(&claim, &payment, &mut hold).await?;
         }
+        hold.if_dropped(if_lost);
         ended("settled");
-        Ok(released(&claim, &order, DeliveryGuard::owed_until_it_leaves(hold, if_cut)))
+        Ok(released(&claim, &order, DeliveryGuard::of(hold)))
     }
 }
 
@@ -198,11 +198,12 @@ async fn detached(
 }
 
 /// Settles the order in a task of its own; the guard is for its response.
-fn settle_later(engine: Engine, payment: Arc<Payment>, hold: Hold, if_cut: IfDropped) -> DeliveryGuard {
-    let (money, response) = hold.split();
+fn settle_later(engine: Engine, payment: Arc<Payment>, hold: Hold, if_lost: IfDropped) -> DeliveryGuard {
+    let (money, mut response) = hold.split();
+    response.if_dropped(if_lost);
     let work = async move { engine.settle_deferred(&payment, money).await };
     tokio::spawn(work.in_current_span());
-    DeliveryGuard::owed_until_it_leaves(response, if_cut)
+    DeliveryGuard::of(response)
 }
 
 /// Settles the order in a task of its own once its response is over; the guard is for its response.

@@ -1,23 +1,19 @@
-//! Responses that leave before their payments are settled: not for authorizations about to end, and owed until they leave.
+//! Responses that leave before their payments are settled.
 
-use std::{
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    task::{Context, Waker},
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 
 use x402_core::{
     Outcome, SettleTiming,
-    order::{DeliveryState, PaymentState},
+    order::PaymentState,
     testing::{FakeClock, FakeFacilitator, SettleAnswer, TestPayer},
     time::UnixSeconds,
 };
 
 use crate::{
-    charges::{moved, paid, prices, receipt, shop, using},
+    charges::{moved, paid, prices, shop, using},
     faults::{Fault, FaultyStore, Step},
     ports::{FlowingClock, order, seconds},
     support::{NOW, Request, World},
@@ -71,27 +67,6 @@ async fn nothing_leaves_unsettled_that_could_not_be_settled_in_time() {
         let answer = world.run(ticket, 200).await;
         assert_eq!((answer.status, answer.has("payment-response")), (200, settled), "{slow}");
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_was_charged_and_never_left_is_run_again_for_nothing() {
-    let (world, store) = shop(SettleTiming::AfterHandler).await;
-    // No later request can be told to be the same: its response is not kept.
-    let paid = paid(&world, Request::new("POST", "/used")).await;
-    let (ticket, key) = using(&world, &paid, 10).await;
-    {
-        let finishing = pin!(ticket.finish(Outcome::complete(200, Vec::new(), "sunny".into())));
-        assert!(finishing.poll(&mut Context::from_waker(Waker::noop())).is_pending());
-    }
-    seconds(5).await;
-    assert_eq!(moved(&world), [10.into()], "what was begun is finished");
-    assert_ne!(order(&store, key).await.state.delivery, DeliveryState::Delivered);
-    let (again, _) = using(&world, &paid, 700).await;
-    let answer = world.run(again, 200).await;
-    assert_eq!((answer.status, receipt(&answer).0.as_str()), (200, "10"));
-    assert_eq!(moved(&world), [10.into()]);
-    seconds(1).await;
-    assert_eq!(order(&store, key).await.state.delivery, DeliveryState::Delivered);
 }
 
 /// Its client reads slowly: nobody else may settle it meanwhile.
