@@ -220,7 +220,11 @@ impl<B: MessageBody + 'static> HandledBody<B> {
             Self::Full(data) => data.is_empty(),
         };
         if bodiless || empty {
-            guard.delivered();
+            if empty {
+                guard.delivered();
+            } else {
+                guard.ended();
+            }
             return match self {
                 Self::Inner(body) => EitherBody::left(body),
                 Self::Full(data) => EitherBody::right(BoxBody::new(data)),

@@ -12,6 +12,8 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use x402_core::DeliveryGuard;
 
+use crate::reply::Dialect;
+
 pin_project! {
     /// Response body of [`PaywallService`](crate::PaywallService): the handler's own, or one that is complete.
     pub struct ResponseBody<B> {
@@ -33,6 +35,8 @@ struct Delivery {
     guard: DeliveryGuard,
     /// Where the length is known: a transport stops asking when it has it all.
     remaining: Option<u64>,
+    /// By which trailers are read.
+    dialect: Dialect,
 }
 
 impl<B> ResponseBody<B> {
@@ -71,14 +75,24 @@ impl<B> ResponseBody<B> {
 impl<B: Body<Data = Bytes>> ResponseBody<B> {
     /// Lets a guard go along with the body, whose length may be declared in the response's head alone. Where nothing is
     /// sent the delivery is done at once.
-    pub(crate) fn guarded(mut self, mut guard: DeliveryGuard, bodiless: bool, declared: Option<u64>) -> Self {
+    pub(crate) fn guarded(
+        mut self,
+        mut guard: DeliveryGuard,
+        bodiless: bool,
+        declared: Option<u64>,
+        dialect: Dialect,
+    ) -> Self {
         let remaining = self.size_hint().exact().or(declared);
-        if bodiless || remaining == Some(0) || self.is_end_stream() {
+        if remaining == Some(0) || self.is_end_stream() {
             guard.delivered();
             return self;
         }
+        if bodiless {
+            guard.ended();
+            return self;
+        }
         let (Kind::Inner { delivery, .. } | Kind::Full { delivery, .. }) = &mut self.kind;
-        *delivery = Some(Box::new(Delivery { guard, remaining }));
+        *delivery = Some(Box::new(Delivery { guard, remaining, dialect }));
         self
     }
 }
@@ -94,6 +108,16 @@ impl Delivery {
             *remaining = remaining.saturating_sub(data.len() as u64);
         }
         *remaining == 0
+    }
+
+    /// All was handed over, this last.
+    fn end(&mut self, last: Option<&Frame<Bytes>>) {
+        let trailers = last.and_then(Frame::trailers_ref);
+        if trailers.is_some_and(|trailers| self.dialect.is_failure(trailers)) {
+            self.guard.ended();
+        } else {
+            self.guard.delivered();
+        }
     }
 }
 
@@ -123,10 +147,10 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
         };
         if let Some(guarded) = delivery {
             let broken = matches!(frame, Some(Err(_)));
-            let over =
-                !broken && guarded.is_over(frame.as_ref().and_then(|frame| frame.as_ref().ok()), ended);
+            let good = frame.as_ref().and_then(|frame| frame.as_ref().ok());
+            let over = !broken && guarded.is_over(good, ended);
             if over {
-                guarded.guard.delivered();
+                guarded.end(good);
             }
             if over || broken {
                 *delivery = None;

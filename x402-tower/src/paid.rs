@@ -155,7 +155,7 @@ async fn conclude<B: Body<Data = Bytes>, E>(
             apply(&mut release, &mut parts.headers);
             let bodiless = is_bodiless(method.as_str(), parts.status.as_u16());
             let declared = declared_length(&parts.headers);
-            Ok(Response::from_parts(parts, body.guarded(release.delivery, bodiless, declared)))
+            Ok(Response::from_parts(parts, body.guarded(release.delivery, bodiless, declared, dialect)))
         }
         Err(reply) => Ok(into_response(reply, dialect)),
     }

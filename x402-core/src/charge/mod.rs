@@ -26,7 +26,8 @@
 //!
 //! # Streams
 //!
-//! A response of known length within the engine's limit is settled before it leaves, and brings its receipt. Any other is
+//! A response of known length within the engine's limit is settled before it leaves, and brings its receipt. (One of known length
+//! beyond the limit is over with its last byte: what is said after that comes too late.) Any other is
 //! not held back: it leaves unsettled, the handler goes on saying what is used while it streams, and when the stream has
 //! ended that is settled. Such a response has no receipt. How many may be out is bounded as where settlement is
 //! [deferred](crate::SettleTiming::Deferred), by [`DeferredLimits`](crate::DeferredLimits), and like there somebody has to
@@ -40,9 +41,12 @@
 //! | the stream | what is charged |
 //! |---|---|
 //! | ends | what the handler said, or else the ceiling |
-//! | breaks, or loses its client | what the handler said until then, or else nothing |
+//! | breaks, ends with an error in its trailers, loses its client, or is not sent at all (`HEAD`) | what the handler said until then, or else nothing |
 //! | outlives its authorization | what the handler had said shortly before it ran out, or else nothing; later calls of [`set`](Charge::set) fail, so that the handler can stop |
 //! | is lost with this process | what the handler had said when the response's head left, or else nothing |
+//!
+//! So that payers do not choose the end of a stream, an authorization must last for half of the route's
+//! [`max_timeout`](crate::price::PriceRule::max_timeout) when it comes; make that longer than twice the longest stream.
 //!
 //! A stream that was cut is charged for what was used of it, and so it is not owed: its payer does not get another run. The
 //! same is true of other responses that can be neither [kept](crate::order::StoredResponse) nor recognised as the same

@@ -6,12 +6,13 @@ use super::{
     Attempt, Engine, PaymentFacts, Ticket,
     asking::{Question, Stopped},
     claim::Claim,
+    deferral::time_to_serve,
     exposure::{Exposed, Exposure},
     origin::Origin,
     replies,
 };
 use crate::{
-    Reply,
+    Reply, SettleTiming,
     error::{Conflict, Malformed, ReasonNames, RejectReason, Unavailable},
     facilitator::{Payment, VerifyError},
     order::{Order, OrderId, PaymentState, Verifier},
@@ -117,8 +118,7 @@ impl Engine {
                 }
             }
         }
-        let now = self.shared.clock.now();
-        if let Err(reason) = self.shared.settings.window.check(&payment.authorization, now) {
+        if let Err(reason) = self.check_window(&attempt, &payment) {
             // Time limits are for new orders; one that exists is finished.
             if self.find(&payment.authorization).await?.filter(must_finish).is_none() {
                 return Err(self.refuse(&attempt, &reason, Some(&payer)).await);
@@ -152,6 +152,16 @@ impl Engine {
         let scope = attempt.rule.scope(&attempt.method, &attempt.path, attempt.query.as_deref());
         let (now, skew) = (self.shared.clock.now(), self.shared.settings.clock_skew);
         self.shared.sealer.open(&scope, &payment.accepted, now, skew)
+    }
+
+    /// Whether a new payment lasts long enough, and no longer than it is remembered. Where its response may leave unsettled,
+    /// the payer's choice of its end is not to decide what is paid for.
+    fn check_window(&self, attempt: &Attempt, payment: &Payment) -> Result<(), RejectReason> {
+        let mut window = self.shared.settings.window;
+        if payment.option.is_upto() || self.timing(&attempt.rule) == SettleTiming::Deferred {
+            window.least = window.least.max(time_to_serve(&payment.option));
+        }
+        window.check(&payment.authorization, self.shared.clock.now())
     }
 
     /// A new payment needs a name where the route demands one; what was begun is finished without it.
@@ -190,8 +200,7 @@ impl Engine {
             return Ok(Ok((Standing::Good, proof)));
         }
         // The window is looked at first where a stranger could make us ask for nothing.
-        let now = self.shared.clock.now();
-        if let Err(reason) = self.shared.settings.window.check(&payment.authorization, now) {
+        if let Err(reason) = self.check_window(attempt, payment) {
             return Ok(Err(VerifyError::Rejected(reason)));
         }
         let verified = match self.verify(attempt, payment, None).await {

@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::{Engine, claim::Claim, pulse::Pulse};
-use crate::{DeferredLimits, SettleTiming, order::Deferred, telemetry, time::UnixSeconds};
+use crate::{
+    DeferredLimits, SettleTiming, facilitator::Payment, order::Deferred, price::PriceOption, telemetry,
+    time::UnixSeconds,
+};
 
 /// What this process knows of deferred settlements beyond what the store counts.
 #[derive(Debug)]
@@ -37,6 +40,8 @@ pub(super) enum Undeferred {
     TotalLimit,
     /// A settlement of this payer failed lately.
     PayerFailed,
+    /// The authorization ends too soon to be settled after the response.
+    Expiring,
     /// The worker does not run: nobody would finish what a crash leaves.
     NoWorker,
     /// The store cannot tell how much is on its way.
@@ -44,13 +49,14 @@ pub(super) enum Undeferred {
 }
 
 impl Undeferred {
-    const COUNT: usize = 5;
+    const COUNT: usize = 6;
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::PayerLimit => "payer_limit",
             Self::TotalLimit => "total_limit",
             Self::PayerFailed => "payer_failed",
+            Self::Expiring => "expiring",
             Self::NoWorker => "no_worker",
             Self::Store => "store",
         }
@@ -72,7 +78,7 @@ impl Engine {
         if claim.settle_first || self.timing(&claim.attempt.rule) != SettleTiming::Deferred {
             return None;
         }
-        let refused = match self.place(&claim.payment.authorization.payer).await {
+        let refused = match self.place(&claim.payment).await {
             Ok(place) => return Some(place),
             Err(refused) => refused,
         };
@@ -89,9 +95,12 @@ impl Engine {
     }
 
     /// A place among the responses that are out unsettled, if this payer may have one.
-    pub(super) async fn place(&self, payer: &str) -> Result<Place, Undeferred> {
+    pub(super) async fn place(&self, payment: &Payment) -> Result<Place, Undeferred> {
         let shared = &self.shared;
-        let now = shared.clock.now();
+        let (payer, now) = (&*payment.authorization.payer, shared.clock.now());
+        if payment.authorization.valid_before < now.after(time_to_settle(&payment.option)) {
+            return Err(Undeferred::Expiring);
+        }
         if !shared.pulse.beat_within(shared.settings.lease, now) {
             return Err(Undeferred::NoWorker);
         }
@@ -171,6 +180,17 @@ impl Drop for Place {
     }
 }
 
+/// How long an authorization must last when its response leaves unsettled: a settlement may take that, with room to try again.
+fn time_to_settle(option: &PriceOption) -> Duration {
+    TO_SETTLE.min(Duration::from_secs(option.max_timeout_seconds / 4))
+}
+
+/// How long it must last to begin with: payers choose when their authorizations end, and the shorter they do, the less of a
+/// stream is paid for.
+pub(super) fn time_to_serve(option: &PriceOption) -> Duration {
+    Duration::from_secs(option.max_timeout_seconds / 2)
+}
+
 /// Which bound one more would be beyond.
 fn beyond(limits: DeferredLimits, stored: Deferred, on_the_way: Deferred) -> Option<Undeferred> {
     if stored.of_payer.saturating_add(on_the_way.of_payer) >= limits.per_payer {
@@ -182,6 +202,8 @@ fn beyond(limits: DeferredLimits, stored: Deferred, on_the_way: Deferred) -> Opt
     }
 }
 
+/// What a settlement may take, with room to try again.
+pub(super) const TO_SETTLE: Duration = Duration::from_secs(20);
 /// For how long a payer whose settlement failed is served undeferred and one at a time.
 const PENALTY: Duration = Duration::from_secs(600);
 /// How many such payers are remembered one by one.

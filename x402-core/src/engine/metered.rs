@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use super::{
     Engine,
     claim::{Claim, store_failed},
-    deferral::Place,
+    deferral::{Place, TO_SETTLE, Undeferred},
     hold::Hold,
     replies,
     ticket::kept_payment,
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     Reply,
     charge::Charge,
-    error::Unavailable,
+    error::{RejectReason, Unavailable},
     facilitator::Payment,
     order::{Event, Order, StoreError},
     price::AtomicAmount,
@@ -29,13 +29,19 @@ use crate::{
 impl Engine {
     /// A place among the responses that are out unsettled; else nobody is charged, and the payment may come again.
     pub(super) async fn place_for_stream(&self, claim: &Claim, hold: &mut Hold) -> Result<Place, Box<Reply>> {
-        let refused = match self.place(&claim.payment.authorization.payer).await {
+        let refused = match self.place(&claim.payment).await {
             Ok(place) => return Ok(place),
             Err(refused) => refused,
         };
         self.tell_unplaced(refused, "stream refused: what was used of it could not be settled at its end");
         if let Err(error) = hold.advance(Event::GivenUp).await {
             tracing::warn!(%error, "refusal of a stream not recorded");
+        }
+        if refused == Undeferred::Expiring {
+            let authorization = &claim.payment.authorization;
+            let (valid_before, now) = (authorization.valid_before, self.shared.clock.now());
+            let reason = RejectReason::Expired { valid_before, now };
+            return Err(self.refuse(&claim.attempt, &reason, Some(&authorization.payer)).await);
         }
         Err(Box::new(replies::unavailable(Unavailable::AtCapacity)))
     }
@@ -101,8 +107,6 @@ fn time_to_stream(valid_before: UnixSeconds, now: UnixSeconds) -> Duration {
     left - TO_SETTLE.min(left / 2)
 }
 
-/// What a settlement may take, with room to try again.
-const TO_SETTLE: Duration = Duration::from_secs(20);
 /// Between tries to record a charge.
 const PAUSES: [Duration; 5] = [
     Duration::from_millis(50),

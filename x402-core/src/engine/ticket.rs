@@ -100,6 +100,7 @@ impl Ticket {
             };
             release = detached(confirmed, &span).await?;
         }
+        release.delivery.leaves();
         Ok(release)
     }
 
@@ -134,7 +135,7 @@ impl Ticket {
         let complete = outcome.is_complete();
         let response = kept_response(&engine, &claim, outcome).map(Arc::new);
         // Another run could use more than was charged for this one.
-        let if_lost = if order.terms.option.is_upto() && response.is_none() {
+        let if_cut = if order.terms.option.is_upto() && response.is_none() {
             IfDropped::BrokenOff
         } else {
             IfDropped::Undelivered
@@ -170,16 +171,15 @@ impl Ticket {
             // Whoever takes it over settles it, and runs it again for its payer.
             hold.make_sure().await.map_err(|error| store_failed(&error))?;
             ended("deferred");
-            return Ok(released(&claim, &order, settle_later(engine, payment, hold, if_lost)));
+            return Ok(released(&claim, &order, settle_later(engine, payment, hold, if_cut)));
         } else {
             // Durable before money can move.
             let started = Event::SettleStarted { response };
             hold.advance(started).await.map_err(|error| store_failed(&error))?;
             *order = engine.settle_held(&claim, &payment, &mut hold).await?;
         }
-        hold.if_dropped(if_lost);
         ended("settled");
-        Ok(released(&claim, &order, DeliveryGuard::of(hold)))
+        Ok(released(&claim, &order, DeliveryGuard::owed_until_it_leaves(hold, if_cut)))
     }
 }
 
@@ -198,12 +198,11 @@ async fn detached(
 }
 
 /// Settles the order in a task of its own; the guard is for its response.
-fn settle_later(engine: Engine, payment: Arc<Payment>, hold: Hold, if_lost: IfDropped) -> DeliveryGuard {
-    let (money, mut response) = hold.split();
-    response.if_dropped(if_lost);
+fn settle_later(engine: Engine, payment: Arc<Payment>, hold: Hold, if_cut: IfDropped) -> DeliveryGuard {
+    let (money, response) = hold.split();
     let work = async move { engine.settle_deferred(&payment, money).await };
     tokio::spawn(work.in_current_span());
-    DeliveryGuard::of(response)
+    DeliveryGuard::owed_until_it_leaves(response, if_cut)
 }
 
 /// Settles the order in a task of its own once its response is over; the guard is for its response.

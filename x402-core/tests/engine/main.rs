@@ -9,6 +9,7 @@ mod contracts;
 mod crashes;
 mod deferred;
 mod demands;
+mod departures;
 mod draining;
 mod dynamic;
 mod exposure;

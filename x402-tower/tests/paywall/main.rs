@@ -4,6 +4,7 @@ mod bodies;
 mod delivery;
 mod free;
 mod grpc;
+mod metered;
 mod paid;
 mod readiness;
 mod refused;
