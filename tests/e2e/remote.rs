@@ -35,6 +35,24 @@ fn faults() -> Vec<Answer> {
             200,
             json!({ "success": false, "errorReason": "unexpected_settle_error", "transaction": "", "network": "" }),
         ),
+        // Failed with nothing to show for it: the answer of its node may have been lost.
+        Answer::Json(
+            200,
+            json!({
+                "success": false, "errorReason": "invalid_exact_evm_transaction_failed", "transaction": "", "network": "",
+            }),
+        ),
+        Answer::Json(
+            200,
+            json!({ "success": false, "errorReason": "HTTP request failed.", "transaction": "", "network": "" }),
+        ),
+        Answer::Json(
+            200,
+            json!({
+                "success": false, "errorReason": "invalid_exact_evm_transaction_failed", "network": "",
+                "errorMessage": "settlement_pending: not stored", "transaction": transaction,
+            }),
+        ),
         Answer::Json(
             500,
             json!({ "success": false, "errorReason": "settlement_pending", "transaction": "", "network": "" }),
@@ -136,7 +154,7 @@ fn a_refused_settlement_is_a_402_without_the_response() {
         let facilitator = ScriptedFacilitator::start();
         let (server, payer) = server(&facilitator, Framework::Actix, timing);
         let refused = json!({
-            "success": false, "errorReason": "invalid_exact_evm_transaction_failed", "transaction": "", "network": "",
+            "success": false, "errorReason": "invalid_exact_evm_insufficient_balance", "transaction": "", "network": "",
         });
         facilitator.on_settle(Answer::Json(200, refused), false);
         let request = paying(&server, &payer, "/exact");

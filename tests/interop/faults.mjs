@@ -100,7 +100,7 @@ function receiptOf({ paymentPayload, paymentRequirements }) {
 
 function refusal(endpoint, call) {
   const { payer, network } = receiptOf(call);
-  const reason = "invalid_exact_evm_transaction_failed";
+  const reason = "invalid_exact_evm_insufficient_balance";
   return endpoint === "verify"
     ? { isValid: false, invalidReason: reason, payer }
     : { success: false, errorReason: reason, transaction: "", network, payer };

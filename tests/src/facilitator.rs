@@ -178,7 +178,7 @@ impl State {
         let mut receipt = json!({
             "success": true,
             "payer": authorization(request)["from"],
-            "transaction": nonce,
+            "transaction": transaction(&nonce),
             "network": requirements["network"],
         });
         match (before, moves) {
@@ -197,6 +197,12 @@ impl State {
         }
         (answer, receipt)
     }
+}
+
+/// As long as a transaction's hash is: nonces of Permit2 are decimal numbers.
+fn transaction(nonce: &str) -> String {
+    let digits = nonce.strip_prefix("0x").unwrap_or(nonce);
+    format!("0x{:0>64}", &digits[digits.len().saturating_sub(64)..])
 }
 
 fn authorization(request: &Value) -> &Value {

@@ -94,6 +94,10 @@ async fn a_settlement_is_ours_or_unresolved() {
         ("transaction", json!("")),
         ("transaction", json!(" ")),
         ("transaction", json!("0x12\r\nx: y")),
+        ("transaction", json!("0x12")),
+        ("transaction", json!(&TRANSACTION[2..])),
+        ("transaction", json!(format!("{TRANSACTION}00"))),
+        ("transaction", json!(TRANSACTION.replace('7', "g"))),
         ("transaction", json!("f".repeat(10_000))),
         ("network", json!("eip155:8453")),
         ("network", json!("base-sepolia")),
@@ -132,6 +136,12 @@ async fn failures_are_told_from_unknown_outcomes() {
         ("settle_exact_evm_transaction_confirmation_timed_out", TRANSACTION, false),
         ("invalid_exact_evm_failed_to_execute_transfer", "", false),
         ("settle_exact_node_failure", "", false),
+        ("invalid_exact_evm_insufficient_balance", "", true),
+        ("invalid_exact_evm_transaction_failed", "", false),
+        ("invalid_upto_evm_transaction_failed: nonce too low", "", false),
+        ("HTTP request failed.", "", false),
+        ("The request took too long to respond.", "", false),
+        ("The request took too long to respond.", TRANSACTION, false),
     ] {
         for status in [200, 400, 500] {
             let error = settle([Act::Json(status, failed(reason, transaction))]).await.unwrap_err();
@@ -153,10 +163,37 @@ async fn failures_are_told_from_unknown_outcomes() {
 }
 
 #[tokio::test]
+async fn a_failure_told_in_a_way_that_leaves_it_open_is_none() {
+    for (status, reason, transaction, message, rejected) in [
+        (200, "invalid_exact_evm_transaction_failed", TRANSACTION, "settlement_pending: not stored", false),
+        (200, "invalid_exact_evm_signature", "", "settlement_pending could not be stored", false),
+        (200, "invalid_exact_evm_transaction_failed", TRANSACTION, "reverted", true),
+        (200, "invalid_exact_evm_transaction_failed", "0x12", "reverted", false),
+        (200, "a_reason_of_tomorrow", "", "", true),
+        (502, "a_reason_of_tomorrow", "", "", false),
+        (502, "invalid_exact_evm_payload_authorization_valid_before", "", "", true),
+        (502, "insufficient_funds", "", "", true),
+    ] {
+        let answer = with(failed(reason, transaction), "errorMessage", json!(message));
+        let error = settle([Act::Json(status, answer.clone())]).await.unwrap_err();
+        let known = (transaction == TRANSACTION).then(|| TRANSACTION.to_owned());
+        match error {
+            SettleError::Rejected { transaction, .. } if rejected => assert_eq!(transaction, known),
+            SettleError::Unresolved { transaction, .. } if !rejected => assert_eq!(transaction, known),
+            error => panic!("{answer} with {status}: {error:?}"),
+        }
+    }
+    let unexplained = json!({ "success": false, "transaction": "", "network": "eip155:84532" });
+    let error = settle([Act::Json(200, unexplained)]).await.unwrap_err();
+    assert!(matches!(error, SettleError::Unresolved { transaction: None, .. }), "{error:?}");
+}
+
+#[tokio::test]
 async fn a_pending_settlement_is_asked_for_once_more_in_the_same_words() {
     for status in [200, 500] {
-        let pending = Act::Json(status, failed("settlement_pending", TRANSACTION));
-        let server = Server::start([pending, Act::Json(200, settled())]).await;
+        let pending =
+            with(failed("settlement_pending", TRANSACTION), "errorMessage", json!("settlement_pending"));
+        let server = Server::start([Act::Json(status, pending), Act::Json(200, settled())]).await;
         let begun = Instant::now();
         let settlement = server.facilitator().settle(&good()).await.unwrap();
         assert_eq!(settlement.transaction, TRANSACTION);

@@ -84,12 +84,18 @@ impl Inner {
         stage: &watch::Sender<Stage>,
     ) -> Option<Outcome> {
         let entries = self.options.journal.find(&payment.authorization.key);
+        let last = B256::from(entries.last()?.transaction);
         let mut known = Vec::new();
         for entry in &entries {
             match self.rpc.knows(B256::from(entry.transaction)).await {
                 Ok(true) => known.push(*entry),
                 Ok(false) => {}
-                Err(error) => return Some(Outcome::Unavailable(error)),
+                // It may be on its way: that the node cannot be asked does not make it unsent.
+                Err(error) => {
+                    tracing::debug!(%error, "an earlier transaction cannot be looked for yet");
+                    let why = "an earlier transaction cannot be looked for";
+                    return Some(Outcome::Unresolved { transaction: Some(last), why });
+                }
             }
         }
         // The last time with its replacements: it was sent again, alone, after the batch before it had been mined and had left

@@ -249,6 +249,27 @@ async fn a_restart_waits_for_what_the_journal_says_was_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_sent_earlier_stays_open_while_the_node_cannot_be_asked_for_it() {
+    let world = World::start();
+    let proxy = Proxy::start(world.chain.url()).await;
+    let facilitator = facilitator_at(proxy.url());
+    let payment = world.payment(1000);
+    let first = settle(&facilitator, &payment).await;
+    for fault in [Fault::CutBeforeForwarding, Fault::Error(r#"{"code":-32000,"message":"behind"}"#)] {
+        proxy.inject(move |method| (method == "eth_getTransactionByHash").then_some(fault));
+        // "Nothing was sent" would have another facilitator asked.
+        let again = facilitator.settle(&payment).await;
+        let Err(SettleError::Unresolved { transaction: Some(hash), .. }) = again else {
+            panic!("{fault:?}: {again:?}")
+        };
+        assert_eq!(hash, first.transaction, "{fault:?}");
+        proxy.heal();
+        assert_eq!(settle(&facilitator, &payment).await, first, "{fault:?}");
+    }
+    assert_eq!((world.received(), transfers(&world), world.gas_account_nonce()), (1000, 1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_authorizations_with_one_nonce_do_not_share_a_settlement() {
     let world = World::start();
     let facilitator = world.facilitator();

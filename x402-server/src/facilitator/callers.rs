@@ -36,7 +36,13 @@ impl Callers {
         Ok(self)
     }
 
-    /// Also who shows the token with this SHA-256 digest.
+    /// The digest of an empty token, which a command makes whose variable is not set.
+    pub(super) const OF_NOTHING: [u8; 32] = [
+        0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24, 0x27,
+        0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
+    ];
+
+    /// Also who shows the token with this SHA-256 digest. That of an empty token admits nobody.
     pub fn token_sha256(mut self, digest: [u8; 32]) -> Self {
         self.0.push(digest);
         self
@@ -54,7 +60,9 @@ impl Callers {
         if self.are_everybody() {
             return true;
         }
-        let shown: [u8; 32] = Sha256::digest(bearer(headers).unwrap_or_default()).into();
+        // Nothing is no token, even where its digest is in the list.
+        let Some(token) = bearer(headers).filter(|token| !token.is_empty()) else { return false };
+        let shown: [u8; 32] = Sha256::digest(token).into();
         self.0.iter().fold(false, |found, token| found | bool::from(token.ct_eq(&shown)))
     }
 }
@@ -91,6 +99,19 @@ mod tests {
             assert!(Callers::everybody().admit(&headers));
         }
         assert_eq!(format!("{callers:?}"), "Callers(2)");
+    }
+
+    #[test]
+    fn the_digest_of_nothing_admits_nobody() {
+        assert_eq!(Callers::OF_NOTHING, <[u8; 32]>::from(Sha256::digest("")));
+        let callers = Callers::everybody().token_sha256(Callers::OF_NOTHING);
+        assert!(!callers.are_everybody());
+        for value in [None, Some("Bearer"), Some("Bearer "), Some("Bearer \t "), Some("Basic eDp5"), Some("")]
+        {
+            let mut headers = HeaderMap::new();
+            headers.extend(value.map(|value| (AUTHORIZATION, value.parse().unwrap())));
+            assert!(!callers.admit(&headers), "{value:?}");
+        }
     }
 
     #[test]

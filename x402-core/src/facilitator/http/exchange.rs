@@ -33,6 +33,11 @@ impl Answer {
         Self { success: (200..300).contains(&status), status, retry_after: None, body: body.into() }
     }
 
+    /// Whether it comes with the status of a failure of the facilitator's own.
+    pub(super) const fn is_server_error(&self) -> bool {
+        self.status >= 500
+    }
+
     /// What it says of waiting, if it says that it is asked too much.
     pub(super) fn too_many(&self) -> Option<Option<&str>> {
         (self.status == TOO_MANY).then_some(self.retry_after.as_deref())

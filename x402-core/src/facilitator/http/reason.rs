@@ -50,6 +50,27 @@ pub(super) fn is_pending(code: &str) -> bool {
     name(code) == SETTLEMENT_PENDING
 }
 
+/// Whether a settlement may have moved the money although it is said to have failed for this reason: facilitators
+/// answer so, too, when they lost sight of what they sent.
+pub(super) fn leaves_open(code: &str, has_transaction: bool, is_server_error: bool) -> bool {
+    let name = name(code);
+    let is_failed_transaction = name.ends_with("transaction_failed");
+    // Words are those of a library that failed, perhaps after it sent.
+    !is_token(name) || (is_failed_transaction && !has_transaction) || (is_server_error && !is_known(name))
+}
+
+/// Whether it is made as codes are.
+fn is_token(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+}
+
+/// Whether somebody chose this code for this case: it has a meaning here, or begins as the protocol's own do.
+fn is_known(name: &str) -> bool {
+    blame(name) != Blame::Payment
+        || !matches!(RejectReason::from_code(name), RejectReason::Other(_))
+        || PROTOCOL.iter().any(|beginning| name.starts_with(beginning))
+}
+
 fn name(code: &str) -> &str {
     code.split(':').next().unwrap_or(code).trim()
 }
@@ -62,6 +83,9 @@ fn is_unfinished(name: &str) -> bool {
 }
 
 pub(super) const SETTLEMENT_PENDING: &str = "settlement_pending";
+
+const PROTOCOL: &[&str] =
+    &["erc20_approval_", "erc6492_", "invalid_", "permit2_", "smart_wallet_", "unsupported_", "upto_"];
 
 const USED: &[&str] = &["nonce_already_used", "permit2_invalid_nonce", "duplicate_settlement"];
 
@@ -136,6 +160,35 @@ mod tests {
             ("broadcast_timeout_of_tomorrow", Facilitator),
         ] {
             assert_eq!(blame(code), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn what_may_have_moved_the_money_is_no_failure() {
+        for (code, has_transaction, is_server_error, open) in [
+            ("invalid_exact_evm_insufficient_balance", false, false, false),
+            ("invalid_exact_evm_insufficient_balance: 3 of 5", false, false, false),
+            ("invalid_exact_evm_payload_authorization_valid_before", false, true, false),
+            ("invalid_transaction_state", false, true, false),
+            ("insufficient_funds", false, true, false),
+            ("invalid_exact_evm_transaction_simulation_failed", false, true, false),
+            ("invalid_exact_evm_transaction_failed", true, true, false),
+            ("invalid_exact_evm_transaction_failed", false, false, true),
+            ("invalid_exact_evm_transaction_failed: nonce too low", false, false, true),
+            ("invalid_exact_svm_transaction_failed", false, false, true),
+            ("transaction_failed", false, false, true),
+            ("a_reason_of_tomorrow", false, false, false),
+            ("a_reason_of_tomorrow", false, true, true),
+            ("HTTP request failed.", false, false, true),
+            ("The request took too long to respond.", true, false, true),
+            ("Error: invalid_exact_evm_signature", false, false, true),
+            ("the nonce_already_used", false, false, true),
+            ("insufficient-funds", false, false, true),
+            (": invalid_exact_evm_signature", false, false, true),
+            ("", false, false, true),
+        ] {
+            let told = leaves_open(code, has_transaction, is_server_error);
+            assert_eq!(told, open, "{code}, transaction {has_transaction}, 5xx {is_server_error}");
         }
     }
 

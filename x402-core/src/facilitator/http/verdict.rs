@@ -3,7 +3,7 @@
 use super::{
     exchange::Answer,
     fault::Fault,
-    reason::{Blame, blame, is_pending, reason, rejection},
+    reason::{Blame, SETTLEMENT_PENDING, blame, is_pending, leaves_open, reason, rejection},
 };
 use crate::{
     error::RejectReason,
@@ -65,7 +65,7 @@ pub(super) fn settled(answer: &Answer, payment: &Payment, network: &str) -> Sett
     } else if response.success {
         moved(&response, payment, network)
     } else {
-        failed(&response)
+        failed(&response, payment, answer.is_server_error())
     }
 }
 
@@ -80,45 +80,61 @@ fn moved(response: &SettlementResponse, payment: &Payment, network: &str) -> Set
     }
     // A charge of nothing needs no transaction.
     let nothing = (payment.amount().is_zero() && response.transaction.is_empty()).then(String::new);
-    let Some(transaction) = nothing.or_else(|| sane(&response.transaction)) else {
+    let Some(transaction) = nothing.or_else(|| plausible(&response.transaction, payment)) else {
         return Settled::Unclear { transaction: None, fault: Fault::NoTransaction };
     };
     let payer = payment.authorization.payer.clone();
     Settled::Moved(Settlement::new(transaction, option.network.clone(), payer, payment.amount()))
 }
 
-fn failed(response: &SettlementResponse) -> Settled {
-    let transaction = sane(&response.transaction);
+fn failed(response: &SettlementResponse, payment: &Payment, is_server_error: bool) -> Settled {
+    let transaction = plausible(&response.transaction, payment);
     // Who gives no reason does not know one.
     let code = reason(response.error_reason.as_deref(), "unexpected_settle_error");
+    // A pending one that the facilitator could not keep track of is told as failed, with the old name in the message.
+    let message = response.error_message.as_deref().unwrap_or_default();
+    let is_open = message.trim_start().starts_with(SETTLEMENT_PENDING)
+        || leaves_open(&code, transaction.is_some(), is_server_error);
     match (blame(&code), transaction) {
         (Blame::Facilitator, Some(transaction)) if is_pending(&code) => Settled::Pending { transaction },
-        (Blame::Facilitator, transaction) => Settled::Unclear { transaction, fault: Fault::Trouble(code) },
-        (Blame::Payment | Blame::Used, transaction) => {
-            Settled::Rejected { reason: rejection(&code), transaction, fault: None }
+        (blame, transaction) if is_open || blame == Blame::Facilitator => {
+            Settled::Unclear { transaction, fault: Fault::Trouble(code) }
         }
         (Blame::Merchant, transaction) => {
             let reason = rejection(&code);
             Settled::Rejected { reason, transaction, fault: Some(Fault::Misconfigured(code)) }
         }
+        (_, transaction) => Settled::Rejected { reason: rejection(&code), transaction, fault: None },
     }
 }
 
 /// Whether a payer is named and is not the one who signed. Only EVM addresses have no case.
 fn names_another(payer: Option<&str>, payment: &Payment) -> bool {
     let signed = payment.authorization.payer.as_str();
-    let is_evm = payment.option.network.as_str().starts_with("eip155:");
     payer.is_some_and(|payer| {
-        let same = if is_evm { payer.eq_ignore_ascii_case(signed) } else { payer == signed };
+        let same = if is_evm(payment) { payer.eq_ignore_ascii_case(signed) } else { payer == signed };
         !payer.is_empty() && !same
     })
 }
 
-/// A transaction's id goes into headers and records: it must look like one.
-fn sane(transaction: &str) -> Option<String> {
-    let plain = (1..=MAX_TRANSACTION).contains(&transaction.len())
-        && transaction.bytes().all(|byte| byte.is_ascii_graphic());
-    plain.then(|| transaction.to_owned())
+/// A transaction's id goes into headers and records, and is looked for on the chain: it must look like one of the
+/// payment's network.
+fn plausible(transaction: &str, payment: &Payment) -> Option<String> {
+    let is_one = if is_evm(payment) {
+        transaction.strip_prefix("0x").is_some_and(|digits| {
+            digits.len() == EVM_DIGITS && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+        })
+    } else {
+        (1..=MAX_TRANSACTION).contains(&transaction.len())
+            && transaction.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    is_one.then(|| transaction.to_owned())
 }
+
+fn is_evm(payment: &Payment) -> bool {
+    payment.option.network.as_str().starts_with("eip155:")
+}
+
+const EVM_DIGITS: usize = 64;
 
 const MAX_TRANSACTION: usize = 128;

@@ -124,7 +124,15 @@ fn callers(text: Text<'_>, tables: &[CallerTable]) -> Result<Callers, ConfigErro
                     let problem = "wanted 64 hexadecimal digits: printf %s \"$TOKEN\" | sha256sum";
                     text.wrong("token_sha256", digest, problem)
                 };
-                Ok(callers.token_sha256(hex(digest.get_ref()).ok_or_else(wrong)?))
+                let token = hex(digest.get_ref()).ok_or_else(wrong)?;
+                if token == Callers::OF_NOTHING {
+                    return Err(text.wrong(
+                        "token_sha256",
+                        digest,
+                        "is the digest of nothing; was TOKEN set?",
+                    ));
+                }
+                Ok(callers.token_sha256(token))
             }
             (None, Some(variable)) => {
                 let at = || text.at("token_env", variable);

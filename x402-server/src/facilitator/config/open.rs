@@ -43,6 +43,9 @@ impl FacilitatorConfig {
             let batch = batch.map(|batching| format!("{} within {:?}", batching.most, batching.window));
             let gas = gauge.gas().as_str();
             tracing::info!(network = %network.id, %account, gas, batch, "network is served");
+            if network.journal.is_none() {
+                tracing::warn!(network = %network.id, "no journal: what a restart finds not mined is sent again");
+            }
             builder =
                 builder.network(ServedNetwork::new(network.id.clone(), facilitator).gauge(gauge.clone()));
             watches.push((watch, gauge));

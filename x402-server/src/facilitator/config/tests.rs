@@ -13,6 +13,9 @@ rpc_url = "https://node.example/hidden"
 gas_key_file = "KEY"
 "#;
 
+/// `printf %s "$TOKEN" | sha256sum` without a `TOKEN`.
+const OF_NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
 /// A file that names a key that is there.
 fn folder() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -42,6 +45,14 @@ fn mistakes_are_told_with_line_and_key() {
         (first("metrics = \"nowhere\""), &["f.toml line 1, metrics"]),
         (first("port = 1"), &["f.toml line 1", "unknown field `port`"]),
         (network("[[caller]]\ntoken_sha256 = \"hidden\""), &["f.toml line 8, token_sha256", "sha256sum"]),
+        (
+            network(&format!("[[caller]]\ntoken_sha256 = \"{OF_NOTHING}\"")),
+            &["f.toml line 8, token_sha256", "is the digest of nothing; was TOKEN set?"],
+        ),
+        (
+            network(&format!("[[caller]]\ntoken_sha256 = \"{}\"", OF_NOTHING.to_uppercase())),
+            &["is the digest of nothing"],
+        ),
         (
             network("[[caller]]\ntoken_env = \"X402_NOT_SET\""),
             &["f.toml line 8, token_env", "X402_NOT_SET is not set"],
