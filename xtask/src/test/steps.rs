@@ -1,4 +1,4 @@
-use std::{fmt, process::Command};
+use std::{fmt, process::Command, thread};
 
 use clap::ValueEnum;
 
@@ -50,11 +50,11 @@ impl Step {
         match self {
             Self::Fmt => quiet(&mut cargo(["fmt", "--all", "--check"])),
             Self::Clippy => quiet(&mut cargo(CLIPPY)),
-            Self::Unit => tests(&UNIT),
+            Self::Unit => waiting(&UNIT),
             Self::Examples => tests(&EXAMPLES),
             Self::Docs => quiet(cargo(DOCS).env("RUSTDOCFLAGS", "-D warnings")),
-            Self::Scenarios => tests(&end_to_end("scenarios")),
-            Self::E2e => tests(&end_to_end("e2e")),
+            Self::Scenarios => waiting(&end_to_end("scenarios")),
+            Self::E2e => waiting(&end_to_end("e2e")),
             Self::Many => tests(&end_to_end("many")),
             Self::Crash => {
                 devchain::interop_dir()?;
@@ -109,6 +109,14 @@ fn quiet(command: &mut Command) -> Result<Done, Failure> {
 fn tests(arguments: &[&str]) -> Result<Done, Failure> {
     devchain::interop_dir()?;
     tallied(cargo(["test"]).args(arguments)).map(Done::Passed)
+}
+
+/// Tests of which most wait for most of their time, for processes, blocks and limits: two for each processor.
+fn waiting(arguments: &[&str]) -> Result<Done, Failure> {
+    devchain::interop_dir()?;
+    let threads = 2 * thread::available_parallelism().map_or(1, usize::from);
+    let mut command = cargo(["test"]);
+    tallied(command.args(arguments).env("RUST_TEST_THREADS", threads.to_string())).map(Done::Passed)
 }
 
 /// With the features of the whole workspace, so that nothing is compiled twice.
