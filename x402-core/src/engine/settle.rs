@@ -60,15 +60,8 @@ impl Engine {
         patience: Duration,
     ) -> Result<Order, Unsettled> {
         let again = Event::SettleStarted { response: None };
-        let mut begun = hold.advance(again.clone()).await;
-        if matches!(begun, Err(StoreError::Illegal(_))) {
-            // How the attempt before ended was not recorded.
-            begun = match hold.advance(Event::SettleUnclear { transaction: None }).await {
-                Ok(_) => hold.advance(again).await,
-                failed => failed,
-            };
-        }
-        begun.map_err(|error| Unsettled::Unknown(store_failed_as(&error)))?;
+        // Refused where the end of the attempt before was not recorded: it may be recorded yet, by a store that is late.
+        hold.advance(again).await.map_err(|error| Unsettled::Unknown(store_failed_as(&error)))?;
         self.attempt(payment, hold, Attempt::Again, patience).await
     }
 

@@ -1,22 +1,16 @@
 //! Responses that leave before their payments are settled.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
-
 use x402_core::{
     Outcome, SettleTiming,
     order::PaymentState,
-    testing::{FakeClock, FakeFacilitator, SettleAnswer, TestPayer},
+    testing::{FakeClock, TestPayer},
     time::UnixSeconds,
 };
 
 use crate::{
-    charges::{moved, paid, prices, shop, using},
-    faults::{Fault, FaultyStore, Step},
-    ports::{FlowingClock, order, seconds},
-    support::{NOW, Request, World},
+    charges::{moved, paid, shop, using},
+    ports::{order, seconds},
+    support::{NOW, Request},
 };
 
 #[tokio::test(start_paused = true)]
@@ -67,40 +61,4 @@ async fn nothing_leaves_unsettled_that_could_not_be_settled_in_time() {
         let answer = world.run(ticket, 200).await;
         assert_eq!((answer.status, answer.has("payment-response")), (200, settled), "{slow}");
     }
-}
-
-/// Its client reads slowly: nobody else may settle it meanwhile.
-#[tokio::test(start_paused = true)]
-async fn one_answer_lost_by_the_store_does_not_stop_a_deferred_settlement() {
-    let mut settled = 0;
-    for lost in 0..8 {
-        let calls = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&calls);
-        let store = FaultyStore::new(move |step| {
-            let hit = step == Step::Advance && counted.fetch_add(1, Ordering::SeqCst) == lost;
-            if hit { Fault::Lost } else { Fault::None }
-        });
-        let clock = FlowingClock::new();
-        let facilitator = FakeFacilitator::new().with_local_proof().with_witness().with_clock(clock.clone());
-        let fixed = FakeClock::new(UnixSeconds::new(NOW));
-        let world = World::over(prices(SettleTiming::Deferred), facilitator, fixed, |builder| {
-            builder.clock(clock).store(store)
-        });
-        tokio::spawn(world.engine.worker());
-        seconds(1).await;
-        let paid = paid(&world, Request::get("/used")).await;
-        world.facilitator.on_settle(SettleAnswer::Unavailable);
-        let Ok(ticket) = world.enter(&paid).await else { continue };
-        ticket.charge().set(10).unwrap();
-        let Ok(release) = ticket.finish(Outcome::complete(200, Vec::new(), "sunny".into())).await else {
-            continue;
-        };
-        seconds(5).await;
-        world.facilitator.on_settle(SettleAnswer::Honest);
-        seconds(120).await;
-        assert_eq!(moved(&world), [10.into()], "answer {lost} was lost");
-        drop(release);
-        settled += 1;
-    }
-    assert!(settled > 3, "{settled}");
 }
