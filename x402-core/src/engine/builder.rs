@@ -216,8 +216,8 @@ impl EngineBuilder {
     ///
     /// A way to pay that the facilitator does not list in a fixed price is a mistake; in a price computed per request it
     /// is one, too, told by 503 and an error in the log. Nothing is offered to version 1 that the facilitator does not list
-    /// for it. Signed approvals of Permit2 are asked for where it brings them to the chain and the 402 has room. What was said at start holds as
-    /// long as the engine lives. [`preflight`](Engine::preflight) is included.
+    /// for it. Signed approvals of Permit2 are asked for where it brings them to the chain and the 402 has room. What was
+    /// said at start holds as long as the engine lives. [`preflight`](Engine::preflight) is included.
     ///
     /// # Errors
     /// As [`build`](Self::build), and [`ConfigError`] when the facilitator cannot be asked, or naming the route, its scheme

@@ -21,8 +21,9 @@
 //! remembered, and after a restart it is found on the chain once it is mined. One that was not mined yet is found in
 //! the `journal` of its network; without a journal it is sent again, the second transaction reverts, and the money
 //! moves once. One whose transaction is not mined in time gets `settlement_pending` with the transaction, and so does
-//! nothing but a settlement whose transaction is on its way; the same request again waits for it. An outcome that is
-//! not known at all is 500, never a failure. Another settlement of the same nonce is refused as used.
+//! one that was sent before while the node cannot be asked for it, and nothing else; the same request again waits for
+//! it. An outcome that is not known at all is 500, never a failure. Another settlement of the same nonce is refused as
+//! used.
 //!
 //! So a settlement asked for twice succeeds twice. That a payment is used once is for the resource server to see to, and not
 //! told by a second settlement that fails.
